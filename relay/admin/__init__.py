@@ -1,0 +1,1 @@
+"""Use cases behind the command line and the admin API. No IO of their own."""
