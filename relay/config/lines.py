@@ -16,19 +16,20 @@ LONGEST = 64
 
 MOST = 1 << 20
 
-_BLANK = re.compile(r"[ \t\r]*+")
-_VOID = re.compile(r"(?:[ \t\r\n]|#[^\n]*+)*+")
-_REST = re.compile(r"[^\n]*+")
-_KEY_PART = re.compile(r"""[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'""")
-_DOT = re.compile(r"[ \t]*+\.[ \t]*+")
+# No possessive quantifiers: the Python of Debian 12 (3.11.2) gets some of them wrong (python/cpython#106052).
+_BLANK = re.compile(r"[ \t\r]*")
+_VOID = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_REST = re.compile(r"[^\n]*")
+_KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
+_DOT = re.compile(r"[ \t]*\.[ \t]*")
 _SCALAR = re.compile(
     r'''
-      """(?:[^"\\]|\\.|"{1,2}+(?!"))*+(?:"{3,5}+|\Z)   # up to two quotes may stand before the closing three
-    | \'\'\'(?:[^']|'{1,2}+(?!'))*+(?:'{3,5}+|\Z)
-    | "(?:[^"\\\n]|\\.)*+"?
-    | '[^'\n]*+'?
-    | \d{4}-\d\d-\d\d[ ]\d\d:[^\s,\]}#]*+              # a moment is the one bare value with a blank in it
-    | [^\s,\[\]{}#"']++
+      """(?:[^"\\]|\\.|"{1,2}(?!"))*(?:"{3,5}|\Z)   # up to two quotes may stand before the closing three
+    | \'\'\'(?:[^']|'{1,2}(?!'))*(?:'{3,5}|\Z)
+    | "(?:[^"\\\n]|\\.)*"?
+    | '[^'\n]*'?
+    | \d{4}-\d\d-\d\d[ ]\d\d:[^\s,\]}#]*              # a moment is the one bare value with a blank in it
+    | [^\s,\[\]{}#"']+
     ''',
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
