@@ -39,12 +39,12 @@ def maps(policy: EdgePolicy) -> tuple[Directive, ...]:
 
 
 def judge_early() -> Directive:
-    """Have the verdict worked out while the request is still what the client sent."""
+    """Have verdict and method worked out, and so kept, while the request is still what the client sent."""
     return line(
         "set",
         Var("edge_judged"),
-        Var("edge_verdict"),
-        why="An error page turns the method into GET: the verdict is settled before that can happen.",
+        Text((Var("edge_verdict"), " ", Var("edge_method"))),
+        why="An error page turns the method into GET: the verdict, and the method for the log, are settled before that can happen.",
     )
 
 

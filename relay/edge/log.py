@@ -13,7 +13,7 @@ FIELDS = (
     ("reason", "edge_reason"),
     ("route", "edge_route"),
     ("path", "edge_path"),
-    ("method", "request_method"),
+    ("method", "edge_method"),
     ("protocol", "server_protocol"),
     ("request_bytes", "request_length"),
     ("sent_bytes", "bytes_sent"),
@@ -65,6 +65,7 @@ def maps(policy: EdgePolicy) -> tuple[Directive, ...]:
         table(Var("scheme"), "edge_refused", [(scheme, Var("edge_denial"))], otherwise="cleartext"),
         table(Var("limit_req_status"), "edge_limit", [("REJECTED", "rate")], otherwise="connections"),
         table(Var("request"), "edge_route", lines.items(), otherwise=""),
+        table(Var("request_method"), "edge_method", [], otherwise=Var("request_method"), why="The method as it was sent."),
     )
 
 

@@ -69,6 +69,10 @@ def test_all_values_are_text_and_what_a_client_says_can_not_break_a_line(written
     assert written[1][0]["user_agent"] == 'te"st\\1'
 
 
+def test_the_method_is_the_one_that_was_sent_though_an_error_page_answers(written: tuple[Edge, list[dict[str, str]]]) -> None:
+    assert [line["method"] for line in written[1][:3]] == ["POST", "POST", "PUT"]
+
+
 def test_a_refused_path_is_kept_without_its_query(written: tuple[Edge, list[dict[str, str]]]) -> None:
     assert [line["path"] for line in written[1][:3]] == ["", "/v1/files", ""]
 
