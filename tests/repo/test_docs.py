@@ -1,6 +1,8 @@
 """What the documents name exists: links, files, tests, commands, codes. What they show loads."""
 
+import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from relay.domain import errors
 from relay.domain.errors import Fault
 from relay.edge.errors import DENIALS, REFUSALS
 from relay.web.ops import HostNotAllowed
-from tests.repo.tree import ROOT, files, name
+from tests.repo.tree import ROOT, files, name, sources, tree
 
 PAGES = [path for path in files() if path.suffix == ".md"]
 GENERATED_INTO = ("docs/configuration.md", "docs/metrics.md")  # their makers answer for what is in them, links apart
@@ -69,6 +71,18 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     assert {path for path in paths if not (ROOT / path).exists() and not (ROOT / "relay" / path).exists()} == set()
 
 
+def test_every_method_that_is_named_exists() -> None:
+    classes = [node for path in sources("relay") for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)]
+    methods = {
+        f"{found.name}.{part.name}" for found in classes for part in found.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    attributes = {f"{found.name}.{node.attr}" for found in classes for node in ast.walk(found) if isinstance(node, ast.Attribute)}
+    known = {found.name for found in classes}
+    named = {word for page in OURS for word in spans(page) if re.fullmatch(r"_?[A-Z]\w+\.\w+", word) and word.partition(".")[0] in known}
+    assert named
+    assert named - methods - attributes == set()
+
+
 def test_every_test_that_is_named_exists() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text(ROOT / "SECURITY.md"))
     assert named
@@ -100,6 +114,12 @@ def test_every_configuration_that_is_shown_loads(page: Path, block: str) -> None
     assert verdict.problems == ()
 
 
+def test_the_layers_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = " > ".join(next(contract["layers"] for contract in contracts if contract["type"] == "layers"))
+    assert [name(page) for page in PAGES if layers in text(page)] == ["CONTRIBUTING.md", "docs/adr/0002-pure-middle-io-at-the-rim.md"]
+
+
 def test_the_readme_shows_what_a_run_announces() -> None:
     said = [line.partition("  ")[0] for line in announcement.lines(8080, 8101, "sk-…", ["m"])]
     (shown,) = blocks(ROOT / "README.md", "text")
@@ -108,7 +128,8 @@ def test_the_readme_shows_what_a_run_announces() -> None:
 
 
 def test_every_code_that_a_caller_may_see_is_explained() -> None:
-    faults: list[type[Fault]] = [fault for fault in vars(errors).values() if isinstance(fault, type) and issubclass(fault, Fault)]
-    codes = {fault.code for fault in (*faults, HostNotAllowed) if fault.code}
+    known = [fault for fault in vars(errors).values() if isinstance(fault, type) and issubclass(fault, Fault)]
+    faults: list[type[Fault]] = [HostNotAllowed, *known]
+    codes = {fault.code for fault in faults if fault.code}
     codes |= {refusal.code for refusal in REFUSALS if refusal.code} | {code for code, _ in DENIALS.values()}
     assert codes - set(spans(ROOT / "docs" / "operations.md")) == set()
