@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from relay.domain.access import Principal, identify, permit, permit_model, printable
-from relay.domain.channel import Candidate
+from relay.domain.channel import Candidate, without_secret
 from relay.domain.errors import Fault, Internal, ModelNotFound, UpstreamError, UpstreamProtocol, UpstreamRefused, is_retryable
 from relay.domain.failover import verdict
 from relay.domain.routing import route
@@ -163,6 +163,13 @@ class _Waiting:
             self._next_ping_s = quiet_s + self._world.limits.ping_s
 
 
+def _detail(fault: UpstreamError) -> str:
+    """What the operator is told of a failed try: also what lies beneath, which no caller is shown."""
+    status = f" (status {fault.upstream_status})" if fault.upstream_status else ""
+    cause = f" {type(fault.__cause__).__name__}: {fault.__cause__}" if fault.__cause__ else ""
+    return fault.message + status + cause
+
+
 def stream_head(request_id: str) -> bytes:
     """The head of every stream. Our own words: nothing of the upstream's head is passed on."""
     return response_head(
@@ -247,23 +254,23 @@ class _Tries:
         began = clock.monotonic()
         if report.route_s is None:
             report.route_s = began - self._inbound.began_at
-        result, head_s = "cancelled", None
+        result, detail, head_s = "cancelled", "", None
         self._tap, self._phase = StreamTap(), "head"
         try:
             answer = await self._world.upstream.open(self._call(candidate), self._waiting, self._give_up_at)
             head_s = clock.monotonic() - began
             try:
-                done = await self._take(answer, self._world.adapters[candidate.channel.provider])
+                done = await self._take(answer, candidate)
             finally:
                 answer.abandon()
         except UpstreamError as fault:
-            result = fault.code or fault.type
+            result, detail = fault.code or fault.type, _detail(fault)
             raise
         else:
             result = "ok"
             return done
         finally:
-            report.attempts.append(Attempt(candidate, self._request.model, result, head_s, clock.monotonic() - began))
+            report.attempts.append(Attempt(candidate, self._request.model, result, head_s, clock.monotonic() - began, detail))
 
     def _call(self, candidate: Candidate) -> Call:
         channel = candidate.channel
@@ -272,7 +279,7 @@ class _Tries:
         tail = b"X-Request-Id: %b\r\nContent-Length: %d\r\n\r\n" % (self._inbound.request_id.encode("ascii"), len(body))
         return Call(channel, head + tail, body)
 
-    async def _take(self, answer: Answer, adapter: Adapter) -> Whole | Streamed:
+    async def _take(self, answer: Answer, candidate: Candidate) -> Whole | Streamed:
         head = answer.head
         if head.headers.get("content-encoding", "identity").lower() != "identity":
             msg = "The upstream sent a compressed answer that nobody asked for."
@@ -282,7 +289,8 @@ class _Tries:
             return await self._stream(answer, self._outlet)
         body = await answer.whole(self._world.limits.answer_bytes)
         if head.status != _OK:
-            raise adapter.explain(head, body)
+            adapter = self._world.adapters[candidate.channel.provider]
+            raise adapter.explain(head, without_secret(body, candidate))
         parsed = read_whole(body)
         if parsed is None:
             msg = "The upstream's answer is not a JSON object."

@@ -29,7 +29,7 @@ class Collector:
             except Malformed:
                 self._connection.fail(UpstreamProtocol(BAD_HTTP))
                 return
-            self._parts.extend(data[start:end] for start, end in scanner.payload_spans())
+            self._parts.append(b"".join([data[start:end] for start, end in scanner.payload_spans()]))
             over = scanner.last_seen
         elif self._framing is Framing.LENGTH:
             self._parts.append(data[: self.left])

@@ -75,7 +75,7 @@ class Connection:
     """See the module. Used by the pool and by body readers; callers hold an UpstreamAnswer."""
 
     __slots__ = (
-        "_cannot_send", "_eof", "_glance", "_interim", "_is_tls", "_pending", "_quiet", "_recv", "_scanner", "_take", "_upload",
+        "_cannot_send", "_eof", "_glance", "_interim", "_pending", "_quiet", "_recv", "_scanner", "_take", "_upload",
         "answered", "body", "call", "fd", "future", "give_up_at", "head", "idle_since", "on_released", "origin", "owner", "patience",
         "sent_at", "sock", "was_reset",
     )  # fmt: skip
@@ -87,7 +87,6 @@ class Connection:
         self.origin = origin
         self.idle_since = 0.0
         self._recv = sock.recv
-        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._glance = select.poll()
         self._glance.register(self.fd, select.POLLIN)
         self._rest()
@@ -184,11 +183,12 @@ class Connection:
         if self.fd >= 0 and self.future is not None:
             self._quiet = 0
             self.watch()
-            if self._is_tls and self.sock.pending():  # type: ignore[attr-defined]
-                self.readable()
 
     def readable(self) -> None:
-        """One read, given to whoever takes it in this state."""
+        """One read, given to whoever takes it in this state.
+
+        It is longer than a TLS record, so nothing that is decrypted waits where epoll can't see it.
+        """
         try:
             data = self._recv(READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -198,15 +198,8 @@ class Connection:
         self._quiet = 0
         if data:
             self._take(data)
-            if self._is_tls:
-                self._read_on()
         else:
             self._on_eof()
-
-    def _read_on(self) -> None:
-        """Records that are already decrypted make a socket look silent; a paused connection reads them when it resumes."""
-        if self.fd >= 0 and self.sock.pending() and self.owner.poller.is_watched(self.fd):  # type: ignore[attr-defined]
-            self.readable()
 
     def _on_head(self, data: bytes) -> None:
         self.answered = True

@@ -12,7 +12,6 @@ from relay.domain.channel import Origin
 from relay.domain.errors import UpstreamConnectTimeout, UpstreamUnreachable
 from relay.upstream.poller import READ, WRITE, Poller
 
-_SEND_BUFFER: Final = 256 << 10
 _USER_TIMEOUT_MS: Final = 30_000  # unacknowledged bytes: the peer's machine is gone
 
 

@@ -26,7 +26,7 @@ from relay.domain.errors import (
     UnsupportedMediaType,
 )
 from relay.ports import Inbound, Streamed, Whole
-from relay.web.boundary import REQUEST_ID, respond
+from relay.web.boundary import REQUEST_ID, fault_response, respond
 from relay.web.stream import Spliced, take_socket, write_whole
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -100,8 +100,7 @@ class PublicListener:
         if path == MODELS_PATH and request.method == "GET":
             return self._list_models(request)
         if endpoint is not None or path == MODELS_PATH:
-            msg = f"This path takes {'GET' if path == MODELS_PATH else 'POST'} only."
-            raise self._counted(MethodNotAllowed(msg), endpoint)
+            return self._not_allowed(request, endpoint)
         msg = "There is nothing at this path. The paths of this service are listed in its documentation."
         raise self._counted(UnknownPath(msg), None)
 
@@ -138,6 +137,15 @@ class PublicListener:
         headers = [*_HEADERS, ("X-Request-Id", request[REQUEST_ID])]
         return await write_whole(request, answer.status, headers, answer.body, keep_alive=not self.is_draining)
 
+    def _not_allowed(self, request: web.BaseRequest, endpoint: Endpoint | None) -> web.Response:
+        allowed = "GET" if endpoint is None else "POST"
+        fault = MethodNotAllowed(f"This path takes {allowed} only.")
+        response = fault_response(self._counted(fault, endpoint), request[REQUEST_ID])
+        response.headers["Allow"] = allowed
+        if not request.content.is_eof():
+            response.force_close()
+        return response
+
     def _counted(self, fault: Fault, endpoint: Endpoint | None) -> Fault:
         """Count what never becomes an exchange; an exchange reports itself."""
         self._refused(endpoint, fault.status, fault.code or fault.type)
@@ -170,7 +178,10 @@ class PublicListener:
             raise InvalidBody(msg) from None
 
     def _list_models(self, request: web.BaseRequest) -> web.Response:
-        models = self._models(_secret(request), address_of(request))
+        try:
+            models = self._models(_secret(request), address_of(request))
+        except Fault as fault:
+            raise self._counted(fault, None) from None
         created = self._settings.created
         listed = [{"id": model, "object": "model", "created": created, "owned_by": _OWNER} for model in models]
         return respond(200, orjson.dumps({"object": "list", "data": listed}), request[REQUEST_ID])

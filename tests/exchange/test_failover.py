@@ -14,6 +14,7 @@ from tests.support.caller import chat, request
 from tests.support.upstream import (
     DONE,
     LAST,
+    Heard,
     ScriptedUpstream,
     Step,
     chunk,
@@ -44,8 +45,8 @@ def nobody() -> Iterator[int]:
         yield port
 
 
-def credential(heard: object) -> object:
-    return heard.headers.get("authorization")  # type: ignore[attr-defined]
+def credential(heard: Heard) -> str | None:
+    return heard.headers.get("authorization")
 
 
 FAILURES: dict[str, tuple[Step, ...]] = {
@@ -174,15 +175,17 @@ async def test_what_the_caller_is_told_when_no_channel_could_help(
     retry_after: str | None,
     is_stream: bool,  # noqa: FBT001
 ) -> None:
-    async with ScriptedUpstream(*((say(answer),) for answer in answers)) as upstream:
-        async with running(*(channel_to(upstream, f"c{number}") for number in range(len(answers)))) as relay:
-            reply = await relay.ask(stream=is_stream)
-            assert (reply.status, reply.code, reply.header("Retry-After")) == (status, code, retry_after)
-            assert reply.is_whole
-            assert b"theirs" not in reply.body
-            assert b"127.0.0.1" not in reply.body
-            assert len(upstream.heard) == len(answers)
-            assert relay.ledger.settled == [("f" * 32, None)]
+    async with (
+        ScriptedUpstream(*((say(answer),) for answer in answers)) as upstream,
+        running(*(channel_to(upstream, f"c{number}") for number in range(len(answers)))) as relay,
+    ):
+        reply = await relay.ask(stream=is_stream)
+        assert (reply.status, reply.code, reply.header("Retry-After")) == (status, code, retry_after)
+        assert reply.is_whole
+        assert b"theirs" not in reply.body
+        assert b"127.0.0.1" not in reply.body
+        assert len(upstream.heard) == len(answers)
+        assert relay.ledger.settled == [("f" * 32, None)]
 
 
 async def test_no_more_than_three_channels_are_tried() -> None:

@@ -167,6 +167,16 @@ async def test_a_silent_upstream_is_covered_by_pings_between_events_alone() -> N
         assert rest == DONE
 
 
+async def test_no_ping_goes_into_an_open_chunk_even_behind_a_whole_event() -> None:
+    two = chunk(event("Hi") + event("there"))
+    cut_at = len(two) - len(event("there")) - 2
+    script = (say(head(), two[:cut_at]), pause(0.08), say(two[cut_at:] + chunk(DONE) + LAST))
+    async with ScriptedUpstream(script) as upstream, running(channel_to(upstream), commit_s=0.01, ping_s=0.02) as relay:
+        reply = await relay.ask(chat(stream=True))
+        assert reply.is_whole
+        assert reply.body == event("Hi") + event("there") + DONE
+
+
 async def test_the_status_line_is_held_back_and_then_sent_with_a_ping() -> None:
     async with ScriptedUpstream((pause(0.1), say(stream(*story("Hi"))))) as upstream:
         async with running(channel_to(upstream), commit_s=0.03, ping_s=10) as relay:

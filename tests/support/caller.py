@@ -71,7 +71,11 @@ class Caller:
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         caller = cls(sock)
-        await caller._loop.sock_connect(sock, ("127.0.0.1", where) if isinstance(where, int) else str(where))
+        try:
+            await caller._loop.sock_connect(sock, ("127.0.0.1", where) if isinstance(where, int) else str(where))
+        except OSError:
+            sock.close()
+            raise
         return caller
 
     async def send(self, *packets: bytes, pause_s: float = 0) -> None:

@@ -178,6 +178,18 @@ async def test_the_next_channel_is_tried_while_nothing_has_been_answered(fault: 
         assert walk.outlet.text.count(b"HTTP/1.1") == 1
 
 
+async def test_of_a_failed_try_the_operator_is_told_what_no_caller_is_shown() -> None:
+    unreachable = UpstreamUnreachable("It could not be reached.")
+    unreachable.__cause__ = OSError("no route to 192.0.2.1")
+    walk = Walk(unreachable, UpstreamRefused("It failed.", upstream_status=500), whole())
+    await walk.run()
+    assert [attempt.detail for attempt in walk.observer.report.attempts] == [
+        "It could not be reached. OSError: no route to 192.0.2.1",
+        "It failed. (status 500)",
+        "",
+    ]
+
+
 @pytest.mark.parametrize("fault", [UpstreamVerdict("x", upstream_status=400, body=b"{}"), TotalTimeout("x")])
 async def test_what_another_channel_cannot_mend_is_not_tried_there(fault: UpstreamError) -> None:
     walk = Walk(fault)

@@ -5,9 +5,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from relay.domain.channel import Channel, Origin
@@ -130,14 +128,3 @@ class Recorder:
 
     def silent(self, quiet_s: float, *, between_events: bool) -> None:
         self.told.append((quiet_s, between_events))
-
-
-async def eventually(happened: Callable[[], object], within_s: float = 2.0) -> None:
-    """Wait until it has happened."""
-    async with asyncio.timeout(within_s):
-        while not happened():  # noqa: ASYNC110 - seen from outside: a kernel's state, a peer's
-            await asyncio.sleep(0.002)
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))

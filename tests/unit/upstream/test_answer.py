@@ -7,7 +7,8 @@ import pytest
 from relay.domain.errors import UpstreamClosed
 from relay.wire.openai_stream import StreamTap
 from tests.support.upstream import DONE, LAST, ScriptedUpstream, chunk, event, head, json_answer, say, silence, story, stream, until
-from tests.unit.upstream.rig import Rig, eventually
+from tests.support.waiting import eventually
+from tests.unit.upstream.rig import Rig
 
 
 async def test_a_whole_answer_lets_go_of_its_connection(rig: Rig) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from relay.domain.errors import UpstreamClosed, UpstreamIdleTimeout, UpstreamProtocol
 from tests.support.upstream import LAST, ScriptedUpstream, Step, chunk, cut, forever, head, pause, reset, say, silence
-from tests.unit.upstream.rig import Recorder, Rig, eventually
+from tests.support.waiting import eventually
+from tests.unit.upstream.rig import Recorder, Rig
 
 BODY = b'{"text": "' + bytes(range(32, 127)).replace(b'"', b"").replace(b"\\", b"") * 2000 + b'"}'
 LENGTH = head(kind="application/json", framing=f"Content-Length: {len(BODY)}")

@@ -32,7 +32,8 @@ from tests.support.upstream import (
     say,
     silence,
 )
-from tests.unit.upstream.rig import Recorder, Rig, eventually
+from tests.support.waiting import eventually
+from tests.unit.upstream.rig import Recorder, Rig
 
 ANSWER = json_answer({"answer": 1})
 BIG = b"x" * (8 << 20)
@@ -251,8 +252,8 @@ async def test_what_comes_before_the_body_is_wanted_is_bounded(rig: Rig) -> None
         sent = -1
         while line.sent != sent:
             sent = line.sent
+            assert sent < 16 << 20
             await asyncio.sleep(0.05)
-        assert sent < 16 << 20
         with pytest.raises(UpstreamError):
             await answer.whole(1 << 20)
 

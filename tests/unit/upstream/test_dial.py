@@ -15,7 +15,8 @@ from relay.upstream.dial import Dialer
 from relay.upstream.poller import Poller
 from tests.support.loops import both_loops
 from tests.support.upstream import ScriptedUpstream, Step, cut, drop, json_answer, pause, say, silence
-from tests.unit.upstream.rig import Authority, Rig, eventually, open_descriptors
+from tests.support.waiting import eventually, open_descriptors
+from tests.unit.upstream.rig import Authority, Rig
 
 ANSWER = say(json_answer({}))
 

@@ -9,7 +9,8 @@ import pytest
 from relay.ports import ClientGone
 from relay.upstream import outlet as outlet_module
 from tests.support.loops import both_loops
-from tests.unit.upstream.rig import Rig, eventually
+from tests.support.waiting import eventually
+from tests.unit.upstream.rig import Rig
 
 BIG = os.urandom(1 << 20)
 

@@ -9,7 +9,7 @@ import pytest
 
 from relay.upstream.poller import READ, WRITE, Poller
 from tests.support.loops import both_loops
-from tests.unit.upstream.rig import eventually
+from tests.support.waiting import eventually
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -27,7 +27,8 @@ from tests.support.upstream import (
     story,
     stream,
 )
-from tests.unit.upstream.rig import Rig, eventually, open_descriptors
+from tests.support.waiting import eventually, open_descriptors
+from tests.unit.upstream.rig import Rig
 
 WHOLE = say(json_answer({"answer": 1}))
 

@@ -20,8 +20,12 @@ from tests.support.upstream import (
     pause,
     say,
     silence,
+    story,
+    stream,
+    until,
 )
-from tests.unit.upstream.rig import Recorder, Rig, eventually, payload_of, written
+from tests.support.waiting import eventually
+from tests.unit.upstream.rig import Recorder, Rig, payload_of, written
 
 CLOSE = head(framing="")
 BEGUN = head() + chunk(event("Hi"))
@@ -54,6 +58,25 @@ async def test_a_caller_who_reads_nothing_stops_the_upstream_and_misses_nothing(
         assert payload_of((await reading).removeprefix(b"HEAD|")) == text + DONE
 
 
+async def test_a_caller_who_reads_on_when_his_stream_is_over_moves_nobody_elses(rig: Rig) -> None:
+    """His upstream's connection serves somebody else by then, who reads nothing himself."""
+    first = say(head() + chunk(event("x" * 50_000), DONE) + LAST)
+    async with ScriptedUpstream((first,), (say(BEGUN), forever(chunk(event("x" * 30_000))))) as upstream:
+        caller, outlet = rig.caller(send_buffer=4096)
+        assert isinstance(await rig.splice(upstream, StreamTap(), outlet), Ending)
+        assert outlet.waiting
+        _, other = rig.caller()
+        task = asyncio.create_task(rig.splice(upstream, StreamTap(), other))
+        await eventually(lambda: other.stuck_since)
+        waiting = other.waiting
+        await caller.until(b"x" * 50_000)
+        await eventually(lambda: not outlet.waiting)
+        await asyncio.sleep(0.02)
+        assert other.waiting == waiting
+        assert upstream.connections == 1
+        task.cancel()
+
+
 @both_loops
 async def test_a_caller_who_takes_nothing_for_too_long_is_let_go(rig: Rig) -> None:
     async with ScriptedUpstream((say(BEGUN), forever(chunk(event("x" * 9000))))) as upstream:
@@ -83,6 +106,22 @@ async def test_the_silence_of_an_upstream_that_is_paused_is_not_its_own(rig: Rig
         assert not isinstance(await task, Exception)
 
 
+async def test_an_upstream_that_was_paused_has_all_its_time_again_when_the_caller_reads_on(rig: Rig) -> None:
+    """It has nothing to say just then, and says the rest within its idle timeout."""
+    gate = asyncio.Event()
+    caller, outlet = rig.caller(send_buffer=4096)
+    script = (say(BEGUN + chunk(event("x" * 60_000))), until(gate), say(chunk(DONE) + LAST))
+    async with ScriptedUpstream(script) as upstream:
+        task = asyncio.create_task(rig.splice(upstream, StreamTap(), outlet, idle_s=0.1))
+        await eventually(lambda: outlet.stuck_since)
+        await asyncio.sleep(0.15)
+        await caller.until(b"x" * 60_000)
+        await eventually(lambda: outlet.stuck_since is None)
+        await asyncio.sleep(0.05)
+        gate.set()
+        assert isinstance(await task, Ending)
+
+
 async def test_the_total_timeout_covers_blocked_writes(rig: Rig) -> None:
     async with ScriptedUpstream((say(BEGUN), forever(chunk(event("x" * 9000))))) as upstream:
         _, outlet = rig.caller()
@@ -104,6 +143,19 @@ async def test_a_caller_who_has_left_is_noticed_by_the_next_write(rig: Rig, fram
         caller.fin()
         assert isinstance(await task, ClientGone)
         await eventually(lambda: upstream.left, 0.5)
+
+
+@pytest.mark.parametrize("framed", [True, False])
+async def test_a_caller_who_has_left_before_a_whole_stream_came_costs_only_himself(rig: Rig, framed: bool) -> None:  # noqa: FBT001
+    """Everything comes in one read: its first write fails and its end is there."""
+    text = b"".join(story("Hi"))
+    said = stream(*story("Hi")) if framed else head(framing=f"Content-Length: {len(text)}") + text
+    async with ScriptedUpstream((say(said),)) as upstream:
+        caller, outlet = rig.caller()
+        caller.fin()
+        assert isinstance(await rig.splice(upstream, StreamTap(), outlet), ClientGone)
+        await eventually(lambda: upstream.open == 0)
+        await rig.stream(rig.call(upstream))
 
 
 async def test_a_caller_who_leaves_while_he_is_stuck_is_noticed(rig: Rig) -> None:

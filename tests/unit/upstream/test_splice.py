@@ -29,7 +29,8 @@ from tests.support.upstream import (
     until,
     usage,
 )
-from tests.unit.upstream.rig import Rig, eventually, payload_of, written
+from tests.support.waiting import eventually
+from tests.unit.upstream.rig import Rig, payload_of, written
 
 CLOSE = head(framing="")
 
@@ -262,6 +263,14 @@ async def test_a_refusal_in_place_of_a_stream_writes_nothing(rig: Rig, first: by
         assert tap.untouched
         assert tap.between_events
         assert await written(caller, outlet) == b""
+
+
+async def test_a_first_size_line_that_comes_alone_leaves_with_its_payload(rig: Rig) -> None:
+    whole = chunk(event("Hi"))
+    line, payload = whole[: whole.index(b"{") - 6], whole[whole.index(b"{") - 6 :]
+    async with ScriptedUpstream((say(head()), say(line[:1], line[1:], payload[:9], payload[9:], chunk(DONE) + LAST))) as upstream:
+        ending, before = await rig.stream(rig.call(upstream))
+    assert before + ending.held == b"HEAD|" + whole + chunk(DONE)
 
 
 @pytest.mark.parametrize("said", [(say(head() + LAST),), (say(head() + b"5\r\n"), cut), (say(CLOSE), cut), (say(head()), reset)])

@@ -2,11 +2,14 @@
 
 import asyncio
 import random
+import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from relay.domain.errors import UpstreamClosed
+from relay.upstream.connection import READ_BYTES
 from relay.wire.openai_stream import StreamTap
 from tests.support.loops import both_loops
 from tests.support.upstream import (
@@ -31,7 +34,8 @@ from tests.support.upstream import (
     story,
     stream,
 )
-from tests.unit.upstream.rig import Authority, Rig, eventually, payload_of
+from tests.support.waiting import eventually
+from tests.unit.upstream.rig import Authority, Rig, payload_of
 
 WHOLE = say(json_answer({"answer": 1}))
 EVENTS = [event("x" * 40 + str(number)) for number in range(3000)]
@@ -46,6 +50,22 @@ def burst(*records: bytes) -> Step:
         await line.burst(*records)
 
     return step
+
+
+def test_a_read_takes_all_that_tls_has_decrypted(authority: Authority) -> None:
+    """What `Connection.readable` relies on: after it, whatever is left of a burst is still in the kernel, where epoll sees it."""
+    ours, theirs = socket.socketpair()
+    client = ssl.create_default_context(cafile=authority.ca_file)
+    with ours, theirs, ThreadPoolExecutor(1) as other:
+        serving = other.submit(authority.server.wrap_socket, theirs, server_side=True)
+        reader, writer = client.wrap_socket(ours, server_hostname="localhost"), serving.result()
+        with reader, writer:
+            for size in (1, 16_384, 5000):
+                writer.sendall(b"x" * size)
+            received = 0
+            while received < 21_385:
+                received += len(reader.recv(READ_BYTES))
+                assert reader.pending() == 0
 
 
 @both_loops

@@ -1,107 +1,16 @@
 """What is known of a stream does not depend on how its bytes came, and the end marker never leaves before it is told to."""
 
-import json
-import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from relay.domain.usage import Usage, usage_from
-from relay.wire.chunks import ChunkScanner, frame
+from relay.domain.usage import Usage
+from relay.wire.chunks import LAST_CHUNK, ChunkScanner, frame
 from relay.wire.openai_stream import MAX_LINE, LineTooLong, StreamTap
-from tests.support.cuts import every_cut, reads_of
+from tests.support.cuts import every_cut
 from tests.unit.wire.transcripts import DONE, HI, ROLE, STOP, TRANSCRIPTS, USAGE, chunk, delta, written
-
-LAST = b"0\r\n\r\n"
-
-
-@dataclass
-class Watched:
-    """A stream as it went through a reader: what left, what was held, what the tap knows."""
-
-    tap: StreamTap = field(default_factory=StreamTap)
-    left: bytes = b""  # payload that left before the end marker was seen
-    held: bytes = b""  # payload kept back from then on
-
-    @property
-    def facts(self) -> tuple[object, ...]:
-        tap = self.tap
-        return (tap.usage(), tap.first_token, tap.done, tap.finished)
-
-    def take(self, data: bytes, spans: Sequence[tuple[int, int]], at: int) -> None:
-        cut = len(data) if at < 0 else at
-        self.left += b"".join(data[start : min(end, cut)] for start, end in spans if start < cut)
-        self.held += b"".join(data[max(start, cut) : end] for start, end in spans if end > cut)
-
-    def check_place(self, *, may: bool) -> None:
-        """Something may be put behind what left if that ends with an event's empty line (or nothing has left)."""
-        tap, left = self.tap, self.left
-        is_over = not left.lstrip(b"\r\n") or left.endswith((b"\n\n", b"\n\r\n", b"\r\r"))
-        assert not tap.between_events or (may and is_over and not tap.done)
-        if not left.startswith((b"\r", b"\n")) and not left.endswith(b"\r"):  # there the tap may be careful
-            assert tap.between_events is (may and is_over and not tap.done)
-        assert tap.untouched is (left + self.held == b"")
-
-
-def watch_chunks(reads: Sequence[bytes]) -> Watched:
-    """As upstream/splice.py follows a chunked stream."""
-    out, scanner = Watched(), ChunkScanner()
-    tap = out.tap
-    tap.framing = 2
-    for read in reads:
-        if scanner.ended:
-            break
-        data = scanner.feed(read)
-        if tap.done:
-            out.held += b"".join(data[start:end] for start, end in scanner.payload_spans())
-            continue
-        at = tap.feed_whole(data) if scanner.whole else tap.feed_cut(data, scanner.payload_spans())
-        out.take(data, scanner.payload_spans(), at)
-        tap.chunk_is_open = not scanner.at_boundary
-        out.check_place(may=scanner.at_boundary)
-    return out
-
-
-def watch_lines(reads: Sequence[bytes]) -> Watched:
-    """As upstream/splice.py follows a stream without chunks."""
-    out = Watched()
-    tap = out.tap
-    for read in reads:
-        if tap.done:
-            out.held += read
-            continue
-        at = tap.feed_whole(read) if read.endswith(b"\n") else tap.feed_cut(read, [(0, len(read))])
-        out.take(read, [(0, len(read))], at)
-        out.check_place(may=True)
-    return out
-
-
-def chunked(payloads: Sequence[bytes]) -> bytes:
-    return b"".join(map(frame, payloads)) + LAST
-
-
-def lines_of(stream: bytes) -> list[bytes]:
-    """By the event stream format: LF, CRLF and CR end a line."""
-    return re.split(rb"\r\n|\n|\r", stream)
-
-
-def marker_of(stream: bytes) -> range | None:
-    """Where the end marker is: at the beginning of a line."""
-    found = re.search(rb"(?:\A|[\r\n])(data: ?\[DONE\])", stream)
-    return range(*found.span(1)) if found else None
-
-
-def usage_by_parsing(stream: bytes) -> Usage | None:
-    """The last usage that can be true, found by reading each event."""
-    events = [json.loads(line[5:]) for line in lines_of(stream) if line.startswith(b"data:") and b"[DONE]" not in line[:12]]
-    found = [usage for event in events if (usage := usage_from(event.get("usage")))]
-    return found[-1] if found else None
-
+from tests.unit.wire.watching import chunked, every, marker_of, watch_chunks, watch_lines
 
 # --- the streams of the vendors
 
@@ -174,10 +83,6 @@ def test_text_about_the_end_is_not_the_end(event: str) -> None:
             assert out.left == stream
 
 
-def every(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
-
-
 def test_content_that_a_chunk_cuts_before_an_end_marker_is_not_the_end() -> None:
     content = delta('"content":"data: [DONE]"').encode()
     at = content.index(b"data: [DONE]")
@@ -194,7 +99,7 @@ def test_the_end_marker_is_held_whole_when_it_comes_whole(marker: bytes, after: 
         watch_lines([before, marker + after]),
         watch_lines([before + marker + after]),
         watch_chunks([frame(before), frame(marker + after)]),
-        watch_chunks([frame(before) + frame(marker + after) + LAST]),
+        watch_chunks([frame(before) + frame(marker + after) + LAST_CHUNK]),
         watch_chunks([frame(before + marker + after)]),
         watch_chunks([frame(before) + frame(marker + after)[:-1]]),
         watch_chunks([frame(before)[:-1], b"\n" + frame(marker + after)]),
@@ -403,88 +308,3 @@ def test_an_endless_line_in_small_pieces_is_not_dear() -> None:
         tap.feed_cut(piece, [(0, len(piece))])
     assert time.process_time() - began < 2
     assert not tap.done
-
-
-# --- any stream
-
-
-TEXTS = st.one_of(
-    st.text(max_size=12),
-    st.sampled_from(["data: [DONE]", "\ndata: [DONE]\n", "usage", '"usage":{', '"finish_reason":"stop"', "[DONE]", "\r"]),
-)
-COUNTS = st.one_of(st.integers(0, 50), st.sampled_from([-1, 10**18, None, "7", 2.5]))
-USAGES = st.one_of(st.none(), st.fixed_dictionaries({"prompt_tokens": COUNTS, "completion_tokens": COUNTS}))
-
-
-@st.composite
-def events(draw: st.DrawFn) -> str:
-    kind = draw(st.sampled_from(["content", "content", "usage", "comment", "named"]))
-    if kind == "comment":
-        return draw(st.sampled_from([": keep-alive", ":", ": data: [DONE]"]))
-    body: dict[str, object] = {"choices": [{"index": 0, "delta": {"content": draw(TEXTS)}, "finish_reason": None}]}
-    if kind == "usage":
-        body["usage"] = draw(USAGES)
-    separators = draw(st.sampled_from([(",", ":"), (", ", ": ")]))
-    data = f"data:{draw(st.sampled_from(['', ' ']))}{json.dumps(body, separators=separators, ensure_ascii=draw(st.booleans()))}"
-    return f"event: x\n{data}" if kind == "named" else data
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> bytes:
-    line_end = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
-    end = draw(st.sampled_from(["", DONE + "\n\n", "data:[DONE]\n\n", DONE, DONE + "\n"]))
-    text = "".join(event + "\n\n" for event in draw(st.lists(events(), max_size=6))) + end
-    return text.replace("\n", line_end).encode("utf-8", "surrogatepass")
-
-
-def has_token(stream: bytes) -> bool:
-    events = [json.loads(line[5:]) for line in lines_of(stream) if line.startswith(b"data:") and b"[DONE]" not in line[:12]]
-    return any(event["choices"][0]["delta"]["content"] for event in events)
-
-
-def check(out: Watched, stream: bytes) -> None:
-    marker = marker_of(stream)
-    assert out.tap.usage() == usage_by_parsing(stream)
-    assert out.tap.first_token is has_token(stream)
-    assert out.tap.done is out.tap.finished is (marker is not None)
-    assert out.left + out.held == stream
-    if marker is not None:
-        assert len(out.left) in marker
-
-
-@given(st.data(), streams())
-def test_any_stream_of_lines_is_understood_wherever_it_is_cut(data: st.DataObject, stream: bytes) -> None:
-    check(watch_lines(data.draw(reads_of(stream))), stream)
-
-
-@given(st.data(), streams())
-def test_any_stream_of_chunks_is_understood_wherever_it_is_cut(data: st.DataObject, stream: bytes) -> None:
-    framed = chunked(data.draw(reads_of(stream)))
-    check(watch_chunks(data.draw(reads_of(framed))), stream)
-
-
-@given(st.data(), streams())
-def test_of_reads_that_are_whole_events_nothing_of_the_end_marker_leaves(data: st.DataObject, stream: bytes) -> None:
-    marker = marker_of(stream)
-    whole = re.findall(rb".*?(?:\r\n\r\n|\n\n|\r\r|\Z)", stream, re.DOTALL)[:-1]
-    sizes = data.draw(st.lists(st.integers(1, 3), min_size=len(whole), max_size=len(whole)))
-    groups, at = [], 0
-    for size in sizes:
-        groups.append(whole[at : at + size])
-        at += size
-    for out in (
-        watch_lines([b"".join(group) for group in groups if group]),
-        watch_chunks([b"".join(map(frame, group)) for group in groups if group]),
-    ):
-        check(out, stream)
-        assert out.left == (stream[: marker.start] if marker else stream)
-
-
-@given(st.data(), st.lists(st.binary(max_size=20), max_size=8))
-def test_arbitrary_bytes_never_raise(data: st.DataObject, reads: list[bytes]) -> None:
-    pieces = [b"data: {", b'"usage":{', b"}", b"\n", b"\r\n", b"data: [DONE]"]
-    mixed = [read + data.draw(st.sampled_from(pieces)) for read in reads]
-    out = watch_lines(mixed)
-    assert out.left + out.held == b"".join(mixed)
-    assert out.facts == out.facts
-    watch_chunks([*map(frame, mixed), LAST])

@@ -1,0 +1,5 @@
+"""What all tests of the listeners share."""
+
+from tests.support.loops import pytest_asyncio_loop_factories
+
+__all__ = ["pytest_asyncio_loop_factories"]
