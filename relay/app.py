@@ -33,7 +33,7 @@ from relay.telemetry.loop_lag import watch as watch_lag
 from relay.telemetry.metrics import Metrics
 from relay.upstream.pool import Pool
 from relay.web import ops
-from relay.web.boundary import guarded, parser_answer
+from relay.web.boundary import guarded, parser_answers
 from relay.web.public import PublicListener, PublicSettings
 from relay.web.stream import RelayServer
 
@@ -130,14 +130,14 @@ def build(settings: Settings, observer: Observer, loop: asyncio.AbstractEventLoo
     public = PublicListener(
         walk,
         lambda secret, address: models_for(secret, address, world),
-        PublicSettings(settings.edge.body_limit, server.body_timeout, int(time.time())),
+        PublicSettings(settings.edge.body_limit, server.body_timeout, server.total_timeout, int(time.time())),
         new_request_id,
         time.monotonic,
         observer.refused,
     )
     aio = RelayServer(
         guarded(public.handle, public.request_id),
-        parser_answer,
+        parser_answers(observer.refused),
         body_limit=settings.edge.body_limit,
         keepalive_s=RELAY_KEEPALIVE_S,
         header_limit=RELAY_HEADER_LIMIT,
@@ -162,12 +162,10 @@ async def serve(settings: Settings, *, stopped: asyncio.Event | None = None) -> 
     models = {model for channel in settings.channel for model in channel.models}
     metrics.configured(models, [channel.name for channel in settings.channel], digest, time.time())
     health = {"version": __version__, "event_loop": loop_name(loop), "settings": digest}
-    ops_runner = web.AppRunner(ops.build(metrics.scrape, lambda: readiness(settings, relay), health), access_log=None)
-    async with listening(relay.server, settings.server.listen) as public, asyncio.TaskGroup() as tasks:
-        lag = tasks.create_task(watch_lag(metrics.loop_lag))
-        await ops_runner.setup()
-        try:
-            await _ops_site(ops_runner, settings.server.admin).start()
+    ops_app = ops.build(metrics.scrape, lambda: readiness(settings, relay), health)
+    lag = asyncio.ensure_future(watch_lag(metrics.loop_lag))
+    try:
+        async with listening(relay.server, settings.server.listen) as public, admin_pages(ops_app, settings.server.admin):
             gc.collect()
             gc.freeze()  # what lives from the start on is never looked at again
             log.info("serving", extra={"listen": settings.server.listen, "admin": settings.server.admin, **health})
@@ -176,11 +174,10 @@ async def serve(settings: Settings, *, stopped: asyncio.Event | None = None) -> 
             public.close()
             log.info("draining", extra={"open": relay.public.open, "longest_s": settings.server.drain})
             await drained(relay.public, settings.server.drain)
-        finally:
-            lag.cancel()
             await relay.server.shutdown(_SHUTDOWN_S)
-            relay.pool.close()
-            await ops_runner.cleanup()
+    finally:
+        lag.cancel()
+        relay.pool.close()
     log.info("stopped", extra={"cut": relay.public.open})
 
 
@@ -251,11 +248,22 @@ def remove_socket(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _ops_site(runner: web.AppRunner, admin: str) -> web.BaseSite:
-    if admin.startswith("unix:"):
-        return web.SockSite(runner, unix_socket(Path(admin.removeprefix("unix:"))))
-    host, _, port = admin.rpartition(":")
-    return web.TCPSite(runner, host.strip("[]"), int(port), backlog=_OPS_BACKLOG)
+@contextlib.asynccontextmanager
+async def admin_pages(app: web.Application, admin: str) -> AsyncIterator[None]:
+    """The admin listener, on `HOST:PORT` or `unix:PATH`."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        if admin.startswith("unix:"):
+            await web.SockSite(runner, unix_socket(Path(admin.removeprefix("unix:")))).start()
+        else:
+            host, _, port = admin.rpartition(":")
+            await web.TCPSite(runner, host.strip("[]"), int(port), backlog=_OPS_BACKLOG).start()
+        yield
+    finally:
+        await runner.cleanup()
+        if admin.startswith("unix:"):
+            remove_socket(Path(admin.removeprefix("unix:")))
 
 
 def raise_descriptor_limit() -> None:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 from relay.domain.access import Principal, identify, permit, permit_model, printable
-from relay.domain.channel import Candidate, without_secret
+from relay.domain.channel import Candidate
 from relay.domain.errors import Fault, Internal, ModelNotFound, UpstreamError, UpstreamProtocol, UpstreamRefused, is_retryable
 from relay.domain.failover import verdict
 from relay.domain.routing import route
@@ -290,7 +290,7 @@ class _Tries:
         body = await answer.whole(self._world.limits.answer_bytes)
         if head.status != _OK:
             adapter = self._world.adapters[candidate.channel.provider]
-            raise adapter.explain(head, without_secret(body, candidate))
+            raise adapter.explain(head, body, secret=candidate.credential.secret if candidate.credential else "")
         parsed = read_whole(body)
         if parsed is None:
             msg = "The upstream's answer is not a JSON object."
@@ -325,7 +325,7 @@ class _Tries:
         """The stream has begun and can't be completed: say so in it, and end it so that every hop sees a cut."""
         self._report.status, self._report.code = _OK, fault.code or fault.type
         try:
-            if self._tap.between_events:
+            if self._tap.between_events and not self._tap.failed:  # the upstream has said it itself
                 outlet.write(frame(error_event(fault)))
             await outlet.flushed()
         except (ClientGone, asyncio.CancelledError):

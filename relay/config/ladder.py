@@ -44,7 +44,6 @@ class Ladder:
     body_limit: int  # edge client_max_body_size = relay's largest body
     edge_read_s: float  # edge: longest silence of the relay
     relay_idle_s: float  # relay: longest silence of an upstream, over all channels
-    relay_connect_s: float
     relay_first_byte_s: float
     ping_s: float  # relay to client, while the upstream is silent
     commit_s: float  # latest moment of a stream's status line
@@ -52,17 +51,19 @@ class Ladder:
     edge_shutdown_s: float  # old nginx workers may finish their streams
     drain_s: float  # relay: open streams after a stop
     stop_s: float  # supervisor: before it kills
+    relay_tries_s: float  # all tries of a request, one after another
 
 
 def ladder(settings: Settings) -> Ladder:
     """Compute the ladder of these Settings."""
     server, edge = settings.server, settings.edge
+    first_byte_s = max([server.first_byte_timeout, *(c.first_byte_timeout for c in settings.channel if c.first_byte_timeout)])
     return Ladder(
         body_limit=edge.body_limit,
         edge_read_s=edge.read_timeout,
         relay_idle_s=max([server.idle_timeout, *(c.idle_timeout for c in settings.channel if c.idle_timeout)]),
-        relay_connect_s=server.connect_timeout,
-        relay_first_byte_s=max([server.first_byte_timeout, *(c.first_byte_timeout for c in settings.channel if c.first_byte_timeout)]),
+        relay_first_byte_s=first_byte_s,
+        relay_tries_s=min(server.tries * (server.connect_timeout + first_byte_s), server.total_timeout),
         ping_s=server.ping_interval,
         commit_s=server.commit_after,
         stream_s=server.total_timeout,
@@ -122,10 +123,10 @@ RUNGS: Final = (
     Rung(
         "edge.read_timeout",
         "longer than",
-        "`server.connect_timeout` plus the longest `first_byte_timeout`",
-        "a caller that does not stream gets the edge's 504",
+        "all tries of a request (`server.tries`, each up to `server.connect_timeout` and the longest `first_byte_timeout`)",
+        "a caller that does not stream gets the edge's 504 while the relay still tries",
         lambda at: at.edge_read_s,
-        lambda at: at.relay_connect_s + at.relay_first_byte_s,
+        lambda at: at.relay_tries_s,
     ),
     Rung(
         "server.total_timeout",

@@ -185,7 +185,7 @@ class Channel(Part):
         gt=0,
         le=3600,
         description="The same as in [server], for this channel. Absent: what is there.",
-        examples=["5m"],
+        examples=["3m"],
     )
     idle_timeout: Seconds | None = Field(
         None,

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 _VISIBLE = re.compile(r"[!-~]+")
 
@@ -55,11 +54,3 @@ class Candidate:
 
     channel: Channel
     credential: Credential | None
-
-
-HIDDEN: Final = b"***"
-
-
-def without_secret(text: bytes, candidate: Candidate) -> bytes:
-    """What an upstream said, without the credential it was said to: some repeat it in a refusal, and a refusal reaches the caller."""
-    return text if candidate.credential is None else text.replace(candidate.credential.secret.encode("ascii"), HIDDEN)

@@ -233,6 +233,12 @@ class Draining(ServiceError):
     code = "shutting_down"
 
 
+class Overloaded(ServiceError):
+    """Something that every exchange needs is used up, descriptors for one."""
+
+    code = "overloaded"
+
+
 class Internal(ServiceError):
     """A bug of ours. The message never holds details; the log has them under the request id."""
 

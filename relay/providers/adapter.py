@@ -19,6 +19,6 @@ class Adapter(Protocol):
         """Request line and headers up to those that differ from call to call (request id, length)."""
         ...
 
-    def explain(self, head: Head, body: bytes) -> UpstreamError:
-        """The fault behind an answer that is not a success."""
+    def explain(self, head: Head, body: bytes, *, secret: str = "") -> UpstreamError:
+        """The fault behind an answer that is not a success. `secret` is hidden, since some upstreams repeat it and callers read it."""
         ...

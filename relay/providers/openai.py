@@ -34,10 +34,10 @@ class OpenAI:
             lines.append(f"Authorization: Bearer {candidate.credential.secret}")
         return "\r\n".join(lines).encode("ascii") + b"\r\n"
 
-    def explain(self, head: Head, body: bytes) -> UpstreamError:
+    def explain(self, head: Head, body: bytes, *, secret: str = "") -> UpstreamError:
         """400-like statuses are the caller's to mend and pass with their text; all others are the channel's fault and keep theirs."""
         if head.status in CALLERS_FAULT:
-            refusal = read_refusal(body) or Refusal("The upstream refused the request.", None, None, None)
+            refusal = read_refusal(body, secret) or Refusal("The upstream refused the request.", None, None, None)
             return UpstreamVerdict(refusal.message, upstream_status=head.status, body=verdict_body(refusal))
         return blame(head.status, retry_after(head.headers))
 

@@ -75,7 +75,7 @@ class Connection:
     """See the module. Used by the pool and by body readers; callers hold an UpstreamAnswer."""
 
     __slots__ = (
-        "_cannot_send", "_eof", "_glance", "_interim", "_pending", "_quiet", "_recv", "_scanner", "_take", "_upload",
+        "_cannot_send", "_eof", "_glance", "_interim", "_lingered", "_pending", "_quiet", "_recv", "_scanner", "_take", "_upload",
         "answered", "body", "call", "fd", "future", "give_up_at", "head", "idle_since", "on_released", "origin", "owner", "patience",
         "sent_at", "sock", "was_reset",
     )  # fmt: skip
@@ -106,6 +106,7 @@ class Connection:
         self._cannot_send = False
         self._pending = b""
         self._quiet = 0  # sweeps since the last read
+        self._lingered = 0  # sweeps since the answer was over
         self._interim = 0
         self._eof = False  # seen while parked
         self.was_reset = False  # how it ended: not by a proper close
@@ -193,7 +194,7 @@ class Connection:
             data = self._recv(READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
-        except OSError:
+        except OSError:  # under TLS also an end that was not announced
             data, self.was_reset = b"", True
         self._quiet = 0
         if data:
@@ -273,7 +274,6 @@ class Connection:
             self.close()
         elif self._scanner is not None:
             self._take = self._on_lingering
-            self._quiet = 0
             self._after_end(self._scanner)
         else:
             self._go_to_rest()
@@ -292,11 +292,13 @@ class Connection:
         scanner = self._scanner
         assert scanner is not None  # noqa: S101 - only chunked bodies linger
         try:
-            scanner.feed(data)
+            is_stray = bool(scanner.feed(data))
         except Malformed:
+            is_stray = True
+        if is_stray:
             self.close()
-            return
-        self._after_end(scanner)
+        else:
+            self._after_end(scanner)
 
     def _after_end(self, scanner: ChunkScanner) -> None:
         if scanner.rest:
@@ -338,8 +340,10 @@ class Connection:
         """Called every `sweep_s` while an answer is under way or lingering: the one timer for all limits of time."""
         self._quiet += 1
         if self.future is None:
-            if self._take == self._on_lingering and self._quiet > _LINGER_SWEEPS:
-                self.close()
+            if self._take == self._on_lingering:
+                self._lingered += 1
+                if self._lingered > _LINGER_SWEEPS:
+                    self.close()
         elif now >= self.give_up_at:
             self.fail(TotalTimeout("The request took longer than this service allows."))
         elif self.body is not None:

@@ -67,7 +67,11 @@ class Dialer:
     async def _handshake(self, plain: socket.socket, origin: Origin) -> ssl.SSLSocket:
         try:
             tls = self._context(origin.ca_file).wrap_socket(
-                plain, server_hostname=origin.host, do_handshake_on_connect=False, session=self._sessions.get(origin)
+                plain,
+                server_hostname=origin.host,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,  # anybody on the way can end a connection; only the upstream can end TLS
+                session=self._sessions.get(origin),
             )
         except BaseException:
             plain.close()

@@ -9,10 +9,11 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from relay.config.ladder import CLIENT_SEND_S
 from relay.ports import ClientGone
 from relay.upstream.poller import WRITE, Poller
 
-SEND_TIMEOUT_S: Final = 30.0
+SEND_TIMEOUT_S: Final = CLIENT_SEND_S
 """A caller that takes nothing for so long is let go. The edge has the same limit towards its clients."""
 
 SEND_TIMEOUT: Final = "send_timeout"
@@ -22,7 +23,20 @@ SEND_TIMEOUT: Final = "send_timeout"
 class SocketOutlet:
     """Implements relay.ports.Outlet."""
 
-    __slots__ = ("_flushed", "_head", "_loop", "_now", "_on_room", "_poller", "_waiting", "begun", "fd", "is_clear", "stuck_since")
+    __slots__ = (
+        "_flushed",
+        "_head",
+        "_limit",
+        "_loop",
+        "_now",
+        "_on_room",
+        "_poller",
+        "_waiting",
+        "begun",
+        "fd",
+        "is_clear",
+        "stuck_since",
+    )
 
     def __init__(self, fd: int, poller: Poller, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
         self.fd = fd
@@ -36,6 +50,7 @@ class SocketOutlet:
         self._waiting = b""
         self._on_room: Callable[[], None] | None = None
         self._flushed: asyncio.Future[None] | None = None
+        self._limit: asyncio.Timeout | None = None
 
     def lead(self, head: bytes) -> None:
         """Put `head` in front of the first bytes."""
@@ -87,6 +102,8 @@ class SocketOutlet:
         self._waiting = self._waiting[sent:]
         if self._waiting:
             self.stuck_since = self._now()
+            if self._limit is not None and not self._limit.expired():
+                self._limit.reschedule(self._loop.time() + SEND_TIMEOUT_S)
             return
         self.stuck_since, self.is_clear = None, True
         self._poller.forget(self.fd)
@@ -100,15 +117,17 @@ class SocketOutlet:
             callback()
 
     async def flushed(self) -> None:
-        """Wait until nothing waits any more."""
+        """Wait until nothing waits any more, as long as he takes something."""
         if not self._waiting:
             return
         self._flushed = self._loop.create_future()
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
+            async with asyncio.timeout(SEND_TIMEOUT_S) as self._limit:
                 await self._flushed
         except TimeoutError:
             raise ClientGone(SEND_TIMEOUT) from None
+        finally:
+            self._limit = None
 
     def close(self) -> None:
         """Close the duplicate; the server's own descriptor stays open."""

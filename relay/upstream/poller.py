@@ -65,7 +65,11 @@ class Poller:
         for fd, _ in self._epoll.poll(0, _MOST_EVENTS):
             callback = callbacks.get(fd)  # an earlier callback of this round may have let go of it
             if callback is not None:
-                callback()
+                try:
+                    callback()
+                except BaseException:  # a defect: it must not come again in each round, before all others
+                    self.forget(fd)
+                    raise
 
     def close(self) -> None:
         """Let go of everything."""

@@ -5,6 +5,7 @@ close all the same (llama.cpp's server does after each stream), and no byte of a
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +18,8 @@ from relay.upstream.connection import Connection
 from relay.upstream.dial import Dialer
 from relay.upstream.outlet import SocketOutlet
 from relay.upstream.poller import Poller
+
+log: Final = logging.getLogger(__name__)
 
 MOST_IDLE: Final = 256
 """Resting connections kept per origin."""
@@ -85,15 +88,19 @@ class Pool:
             resting.remove(connection)
 
     def _sweep(self) -> None:
+        self._timer = self.loop.call_later(self.sweep_s, self._sweep)
         now = self.now()
         for connection in list(self._busy):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:  # a defect, which must not cost the others their deadlines
+                log.exception("a connection could not be swept")
+                connection.close()
         for origin, resting in list(self._idle.items()):
             for connection in [one for one in resting if now - one.idle_since > UPSTREAM_IDLE_S]:
                 connection.close()
             if not resting:
                 del self._idle[origin]
-        self._timer = self.loop.call_later(self.sweep_s, self._sweep)
 
     def close(self) -> None:
         """Close every connection; answers under way fail with UpstreamClosed."""

@@ -1,7 +1,7 @@
 """Body readers that move a stream to the caller: the upstream's bytes are written to his socket as they come.
 
 The hot path: `Splicer.feed` runs for every read of every stream. It copies nothing, parses nothing, logs nothing and creates no task.
-Two edges are taken slowly: nothing leaves before the first payload has shown that it is a stream and no refusal, and the end marker
+Two edges are taken slowly: nothing leaves before the first event has shown that it is a stream and no refusal, and the end marker
 does not leave at all: it is handed over with the `Ending`, for whoever settles first.
 """
 
@@ -13,12 +13,14 @@ from relay.domain.errors import UpstreamClosed, UpstreamError, UpstreamIdleTimeo
 from relay.ports import ClientGone, Ending
 from relay.upstream.connection import CLOSED_EARLY, Connection
 from relay.upstream.outlet import SEND_TIMEOUT, SEND_TIMEOUT_S, SocketOutlet
-from relay.wire.chunks import ChunkScanner, frame
+from relay.wire.chunks import ChunkScanner, frame, spans_of
 from relay.wire.http_head import Framing, Head, Malformed
-from relay.wire.openai_opening import opens_with_refusal
+from relay.wire.openai_opening import Opening, judge_opening
 from relay.wire.openai_stream import LineTooLong, StreamTap
 
 _MOST_HELD: Final = 1 << 20
+_LONGEST_OPENING: Final = 64 << 10  # what is longer without an event passes unjudged
+_REFUSED: Final = "The upstream failed to answer."
 _BAD_STREAM: Final = "The upstream's stream is not valid."
 _BLANK_LINE = re.compile(rb"(?:\n\r?\n|\r\r)\Z")
 
@@ -36,17 +38,19 @@ class _Mover:
         self._connection = connection
         self._outlet = outlet
         self._now = connection.owner.now
-        self._on_edge = True  # before the first payload, or behind the beginning of the end marker
+        self._on_edge = True  # before the end of the first event's data, or behind the beginning of the end marker
         self._held = b""  # what is kept back there, as it will be written
         self._marker = b""  # the end marker and what follows it, without framing
 
-    def _begins_well(self, text: bytes) -> bool:
-        """Look at the first payload while another channel can still be tried."""
-        if opens_with_refusal(text):
-            self._fail(UpstreamRefused("The upstream failed to answer."))
-            return False
-        self._on_edge = False
-        return True
+    def _begins_well(self, text: bytes, *, over: bool) -> bool:
+        """Look at all that has come while another channel can still be tried. `over`: no more will."""
+        is_too_long = len(text) > _LONGEST_OPENING
+        opening = judge_opening(text + b"\n" if over or is_too_long else text)
+        if opening is Opening.REFUSAL:
+            self._fail(UpstreamRefused(_REFUSED))
+        elif opening is Opening.FINE or is_too_long:
+            self._on_edge = False
+        return not self._on_edge
 
     def _note_token(self) -> None:
         if self.first_token_at is None and self.tap.first_token:
@@ -74,7 +78,9 @@ class _Mover:
             self._fail(UpstreamProtocol(_BAD_STREAM))
 
     def _over(self) -> None:
-        if self.tap.finished:
+        if self.tap.failed:
+            self._fail(UpstreamRefused(_REFUSED))
+        elif self.tap.finished:
             self._connection.finish(Ending(self._held))
         else:
             self._fail(UpstreamClosed("The upstream ended its answer before it was complete."))
@@ -100,6 +106,8 @@ class _Mover:
             self._fail(UpstreamIdleTimeout("The upstream fell silent before its answer was complete."))
         else:
             self._note_chunk()
+            if self._on_edge and not self.tap.done:  # whatever comes, the caller hears nothing of it yet
+                quiet_s = now - self._connection.sent_at
             self._connection.tell(quiet_s, between_events=self.tap.between_events)
 
 
@@ -131,7 +139,7 @@ class Splicer(_Mover):
         if self.first_token_at is None and tap.first_token:
             self.first_token_at = self._now()
         if at >= 0:
-            data = self._hold(data, at)
+            data = self._hold(data, at, scanner.payload_spans())
         if self._outlet.is_clear:
             try:
                 sent = _write(self._fd, data)
@@ -152,28 +160,32 @@ class Splicer(_Mover):
         scanner, tap = self.scanner, self.tap
         try:
             data = scanner.feed(data)
-            spans = scanner.payload_spans()
-            text = b"".join([data[start:end] for start, end in spans])
             if tap.done:
                 self._held += data
-                self._marker += text
-            elif not text:
-                self._held += data  # the first size line alone
-            elif self._begins_well(text):
-                before, self._held = self._held, b""
-                at = tap.feed_cut(data, spans)
-                self._note_token()
-                self._queue(before + (data if at < 0 else self._hold(data, at)))
+                self._marker += b"".join([data[start:end] for start, end in scanner.payload_spans()])
+            else:
+                self._open(self._held + data)
         except (Malformed, LineTooLong):
             self._fail(UpstreamProtocol(_BAD_STREAM))
             return
         if tap.done or scanner.last_seen:
             self._end(over=scanner.last_seen, whole=scanner.at_boundary)
 
-    def _hold(self, data: bytes, at: int) -> bytes:
+    def _open(self, data: bytes) -> None:
+        """Let go of all that has come, if it begins well."""
+        spans = spans_of(data)
+        if self._begins_well(b"".join([data[start:end] for start, end in spans]), over=self.scanner.last_seen):
+            self._held = b""
+            at = self.tap.feed_cut(data, spans)
+            self._note_token()
+            self._queue(data if at < 0 else self._hold(data, at, spans))
+        else:
+            self._held = data
+
+    def _hold(self, data: bytes, at: int, spans: list[tuple[int, int]]) -> bytes:
         """Keep the end marker back, return what comes before it."""
         self._on_edge, self._held = True, data[at:]
-        self._marker = b"".join([data[max(start, at) : end] for start, end in self.scanner.payload_spans()])
+        self._marker = b"".join([data[max(start, at) : end] for start, end in spans])
         return data[:at]
 
     def _note_chunk(self) -> None:
@@ -205,10 +217,19 @@ class Framer(_Mover):
         if self._framing is Framing.LENGTH:
             over = len(data) >= self.left
             data, self.left = data[: self.left], self.left - len(data)
+        self._take(data, over=over)
+        if over or self.tap.done:
+            self._end(over=over, whole=True)
+
+    def _take(self, data: bytes, *, over: bool) -> None:
         tap = self.tap
         if tap.done:
             self._marker += data
-        elif not self._on_edge or self._begins_well(data):
+        elif self._on_edge and not self._begins_well(self._held + data, over=over):
+            self._held += data  # without its frame yet
+            return
+        else:
+            data = self._held + data
             try:
                 at = tap.feed_whole(data) if data.endswith(b"\n") else tap.feed_cut(data, [(0, len(data))])
             except LineTooLong:
@@ -220,12 +241,12 @@ class Framer(_Mover):
             if data:
                 self._queue(frame(data))
         self._held = frame(self._marker) if self._marker else b""
-        if over or tap.done:
-            self._end(over=over, whole=True)
 
     def eof(self) -> None:
         """The end of a stream without framing, if the model had finished; a cut of any other."""
         if self.tap.done or (self._framing is Framing.CLOSE and not self._connection.was_reset):
+            if self._on_edge and not self.tap.done:
+                self._take(b"", over=True)
             self._over()
         else:
             self._fail(UpstreamClosed(CLOSED_EARLY))

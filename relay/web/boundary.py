@@ -2,14 +2,16 @@
 
 import logging
 import math
+import os
 from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
 
+from relay.domain.endpoints import Endpoint
 from relay.domain.errors import ClientError, Draining, Fault, Internal, MalformedHttp, RequestTooLarge
 from relay.ports import ClientGone
-from relay.web.stream import TAKEN, Handler, Spliced
+from relay.web.stream import TAKEN, ErrorAnswer, Handler, Spliced
 from relay.wire.openai_error import error_body
 
 log: Final = logging.getLogger("relay.web")
@@ -42,16 +44,21 @@ def fault_response(fault: Fault, request_id: str) -> web.Response:
     return respond(fault.answer_status, error_body(fault), request_id, tuple(headers))
 
 
-def parser_answer(request: web.BaseRequest, status: int) -> web.Response:
-    """The answer to what aiohttp's parser refused. No word of the request is in it."""
-    del request
-    if status == _TOO_LARGE:
-        fault: Fault = RequestTooLarge("The request is larger than this service allows.")
-    elif status < 500:  # noqa: PLR2004 - client errors
-        fault = MalformedHttp("The request is not valid HTTP/1.1.")
-    else:
-        fault = Internal("The service failed to handle the request.")
-    return fault_response(fault, "-")
+def parser_answers(refused: Callable[[Endpoint | None, int, str], None]) -> ErrorAnswer:
+    """What answers, and counts, what aiohttp's parser refused. No word of the request is in it, its id neither."""
+
+    def answer(request: web.BaseRequest, status: int) -> web.Response:
+        del request
+        if status == _TOO_LARGE:
+            fault: Fault = RequestTooLarge("The request is larger than this service allows.")
+        elif status < 500:  # noqa: PLR2004 - client errors
+            fault = MalformedHttp("The request is not valid HTTP/1.1.")
+        else:
+            fault = Internal("The service failed to handle the request.")
+        refused(None, fault.status, fault.code or fault.type)
+        return fault_response(fault, os.urandom(16).hex())
+
+    return answer
 
 
 def guarded(handler: Handler, request_id_of: RequestIdOf) -> Handler:

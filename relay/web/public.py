@@ -42,7 +42,7 @@ def is_edge(request: web.BaseRequest) -> bool:
     if request.transport is None:
         return False
     peer = request.transport.get_extra_info("peername")
-    return not isinstance(peer, tuple) or peer[0] == "::1" or str(peer[0]).startswith("127.")
+    return not isinstance(peer, tuple) or peer[0] == "::1" or str(peer[0]).removeprefix("::ffff:").startswith("127.")
 
 
 def address_of(request: web.BaseRequest) -> str:
@@ -60,6 +60,7 @@ class PublicSettings:
 
     body_limit: int
     body_timeout_s: float
+    total_timeout_s: float  # from the request to the last of its answer
     created: int  # seconds since 1970; when the models came to be, as far as callers are told
 
 
@@ -129,13 +130,19 @@ class PublicListener:
                 secret=secret,
                 address=address_of(request),
                 began_at=began_at,
-                take_socket=lambda: take_socket(request),
+                take_socket=lambda: take_socket(request, within_s=self._left_s(began_at)),
             )
         )
         if isinstance(answer, Streamed):
             return Spliced(keep_alive=answer.keep_alive and not self.is_draining)
         headers = [*_HEADERS, ("X-Request-Id", request[REQUEST_ID])]
-        return await write_whole(request, answer.status, headers, answer.body, keep_alive=not self.is_draining)
+        within_s = self._left_s(began_at)
+        written = write_whole(request, answer.status, headers, answer.body, keep_alive=not self.is_draining, within_s=within_s)
+        del answer, body  # neither is kept while a slow caller reads
+        return await written
+
+    def _left_s(self, began_at: float) -> float:
+        return began_at + self._settings.total_timeout_s - self._now()
 
     def _not_allowed(self, request: web.BaseRequest, endpoint: Endpoint | None) -> web.Response:
         allowed = "GET" if endpoint is None else "POST"

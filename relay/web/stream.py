@@ -2,10 +2,11 @@
 
 Held to the pinned minor version by tests/unit/web/test_stream.py. What is relied on: `RequestHandler.handle_error` makes every answer
 of the server's own; a response's `prepare` and `write_eof` are all that `finish_response` calls, and `keep_alive` decides what
-happens to the connection afterwards.
+happens to the connection afterwards; the connection's `_drain_helper` returns once its transport has resumed writing, or is lost.
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -17,17 +18,18 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from relay.domain.errors import HttpVersion
+from relay.config.ladder import CLIENT_SEND_S
+from relay.domain.errors import HttpVersion, Overloaded
 from relay.ports import ClientGone
 from relay.wire.http_head import response_head
 
-SEND_TIMEOUT_S: Final = 30.0
+SEND_TIMEOUT_S: Final = CLIENT_SEND_S
 """A caller that takes nothing for so long is let go."""
 
 MOST_BUFFERED: Final = 64 << 10
 """Bytes of whole answers that may wait for a caller while his next request is served."""
 
-_LOOK_AGAIN_S: Final = 0.005
+_LOOKS: Final = 8  # at a caller's progress, in one send timeout
 
 TAKEN: Final = web.RequestKey("taken", bool)
 """Set on a request whose socket was taken: nothing may be written to it through the server."""
@@ -113,10 +115,12 @@ class Spliced(web.StreamResponse):
         self._eof_sent = True
 
 
-async def write_whole(request: web.BaseRequest, status: int, headers: list[tuple[str, str]], body: bytes, *, keep_alive: bool) -> Spliced:
+async def write_whole(
+    request: web.BaseRequest, status: int, headers: list[tuple[str, str]], body: bytes, *, keep_alive: bool, within_s: float = math.inf
+) -> Spliced:
     """Write an answer in one piece, past aiohttp's response machinery (which costs as much as all the rest of the relay).
 
-    Raises ClientGone if the caller does not take it.
+    Raises ClientGone if the caller does not take it, or not all but the last of it `within_s`.
     """
     transport = request.transport
     if transport is None or transport.is_closing():
@@ -126,16 +130,23 @@ async def write_whole(request: web.BaseRequest, status: int, headers: list[tuple
         headers.append(("Connection", "close"))
     elif request.version < HttpVersion11:
         headers.append(("Connection", "keep-alive"))
-    transport.write(response_head(status, headers) + body)
+    head = response_head(status, headers)
+    if len(body) < MOST_BUFFERED:
+        transport.write(head + body)
+    else:
+        transport.write(head)  # not joined, nor with writelines, which asyncio joins: that would be one more copy of a large body
+        transport.write(body)
+    del body  # what has left is not kept while the rest waits for a slow caller
     if transport.get_write_buffer_size() > MOST_BUFFERED:
-        await _taken(transport, MOST_BUFFERED)
+        await _taken(request, transport, MOST_BUFFERED, within_s)
     return Spliced(keep_alive=keep_alive)
 
 
-async def take_socket(request: web.BaseRequest) -> int:
+async def take_socket(request: web.BaseRequest, *, within_s: float = math.inf) -> int:
     """A duplicate of the caller's socket, once nothing of the server's waits to be written to it. The taker closes it.
 
-    Raises HttpVersion where a stream can't be framed, ClientGone if the connection is closing.
+    Raises HttpVersion where a stream can't be framed, ClientGone if the connection is closing or what waits is not taken `within_s`,
+    Overloaded if there is no descriptor left.
     """
     if request.version < HttpVersion11:
         msg = "Streams need HTTP/1.1."
@@ -143,24 +154,48 @@ async def take_socket(request: web.BaseRequest) -> int:
     transport = request.transport
     if transport is None:
         raise ClientGone
-    await _taken(transport, 0)
+    await _taken(request, transport, 0, within_s)
+    sock = transport.get_extra_info("socket")
+    msg = "The service can not take the request now. Try again."
+    if sock is None:
+        raise Overloaded(msg, retry_after_s=1)
+    try:
+        fd = os.dup(sock.fileno())
+    except OSError:
+        raise Overloaded(msg, retry_after_s=1) from None
     request[TAKEN] = True
-    return os.dup(transport.get_extra_info("socket").fileno())
+    return fd
 
 
-async def _taken(transport: asyncio.WriteTransport, enough: int) -> None:
+async def _taken(request: web.BaseRequest, transport: asyncio.WriteTransport, enough: int, within_s: float) -> None:
     """Wait until no more than `enough` bytes wait for the caller. Raises ClientGone; closes hard if he takes none for too long."""
-    least, waited_s = transport.get_write_buffer_size(), 0.0
-    while not transport.is_closing():
-        waiting = transport.get_write_buffer_size()
-        if waiting <= enough:
-            return
-        if waiting < least:
-            least, waited_s = waiting, 0.0
-        elif waited_s > SEND_TIMEOUT_S:
-            transport.abort()
-            reason = "send_timeout"
-            raise ClientGone(reason)
-        await asyncio.sleep(_LOOK_AGAIN_S)
-        waited_s += _LOOK_AGAIN_S
+    if transport.is_closing():
+        raise ClientGone
+    if transport.get_write_buffer_size() <= enough:
+        return
+    loop = asyncio.get_running_loop()
+    least, since = math.inf, loop.time()
+    give_up_at = since + within_s
+    transport.set_write_buffer_limits(high=enough, low=enough)  # the transport pauses its protocol now, and resumes it at `enough`
+    drained = loop.create_task(request.protocol._drain_helper())  # noqa: SLF001 - part of the seam
+    try:
+        while not transport.is_closing():
+            waiting, now = transport.get_write_buffer_size(), loop.time()
+            if waiting <= enough:
+                transport.set_write_buffer_limits()
+                return
+            if waiting < least:
+                least, since = waiting, now
+            if now >= give_up_at or now - since >= SEND_TIMEOUT_S:
+                transport.abort()
+                reason = "send_timeout"
+                raise ClientGone(reason)
+            look_s = min(SEND_TIMEOUT_S / _LOOKS, give_up_at - now)
+            if drained.done():  # woken with more than enough still waiting: never seen, and must not spin
+                await asyncio.sleep(look_s)
+            else:
+                await asyncio.wait((drained,), timeout=look_s)
+    finally:
+        if not drained.cancel() and not drained.cancelled():
+            drained.exception()  # a lost connection, which is_closing tells as well
     raise ClientGone

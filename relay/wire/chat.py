@@ -18,9 +18,13 @@ LONGEST_MODEL: Final = 256
 
 _MOST_LEVELS: Final = 254  # orjson writes no more
 _WHOLE: Final = range(-(1 << 63), 1 << 64)  # orjson reads any other as floating point, changed
-_WIDE: Final = b"0" * 19  # digits; fewer always fit
+_WIDE = re.compile(rb"0{20}|-0{19}")  # digits, made alike; fewer always fit
+_MOST_WIDE: Final = 10_000
+_MOST_CONTAINERS: Final = 100_000
+_MOST_COMMAS: Final = 500_000  # room for 300 000 tokens to embed
 _ALIKE: Final = bytes.maketrans(b"123456789", b"000000000")
-_DIGITS = re.compile(rb"[0-9]*")
+_DIGITS = re.compile(rb"-?[0-9]*")
+_REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _INTEGER = re.compile(rb"(?<![.eE+])-?[0-9]+(?![0-9.eE])")  # no part of a fraction or an exponent
 _COUNT: Final = range(1 << 31)
 
@@ -50,6 +54,10 @@ def read(raw: bytes, endpoint: Endpoint) -> ChatRequest:
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
+    containers = raw.count(b"[") + raw.count(b"{")
+    if containers > _MOST_CONTAINERS or raw.count(b",") > _MOST_COMMAS:  # reading it would hold up every other caller
+        msg = f"The request body has too many values: more than {_MOST_CONTAINERS} objects and arrays, or {_MOST_COMMAS} commas."
+        raise InvalidBody(msg)
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -58,7 +66,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         msg = "The request body must be a JSON object."
         raise InvalidBody(msg)
-    if raw.count(b"[") + raw.count(b"{") > _MOST_LEVELS:  # perhaps inside one another
+    if containers > _MOST_LEVELS:  # perhaps inside one another
         try:
             orjson.dumps(body)
         except orjson.JSONEncodeError:
@@ -71,18 +79,31 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 
 def _has_wide_integer(raw: bytes) -> bool:
-    """Whether a JSON document has a whole number beyond 64 bits. Costs less than parsing it: only long runs of digits are looked at."""
+    """Whether a JSON document has a whole number beyond 64 bits. Costs less than parsing it: only long runs of digits are looked at.
+
+    Also true for a document with very many numbers that long, since looking at each would take too long.
+    """
     alike = raw.translate(_ALIKE)
-    seen, in_string = 0, False
-    while (at := alike.find(_WIDE, seen)) >= 0:
+    seen, in_string, numbers = 0, False, 0
+    while found := _WIDE.search(alike, seen):
+        at = found.start()
         quotes = raw[seen:at].replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"')  # those around strings
         in_string ^= quotes % 2 == 1
-        number = None if in_string else _INTEGER.match(raw, at - raw.startswith(b"-", at - 1))
-        if number and int(number[0]) not in _WHOLE:
+        if in_string:
+            seen = _end(_REST_OF_STRING, raw, at)
+            continue
+        numbers += 1
+        number = _INTEGER.match(raw, at - raw.startswith(b"-", at - 1) if at else 0)
+        if numbers > _MOST_WIDE or (number and int(number[0]) not in _WHOLE):
             return True
-        digits = _DIGITS.match(raw, at)
-        seen = digits.end() if digits else at
+        seen = _end(_DIGITS, raw, at)
     return False
+
+
+def _end(pattern: re.Pattern[bytes], raw: bytes, at: int) -> int:
+    """Where what the pattern matches at this place ends."""
+    found = pattern.match(raw, at)
+    return found.end() if found else at
 
 
 def _model(body: dict[str, Any]) -> str:

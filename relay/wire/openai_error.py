@@ -35,8 +35,14 @@ class Refusal:
     param: str | None
 
 
-def read_refusal(body: bytes) -> Refusal | None:
-    """Read an error body. Looks where vendors put the text: error.message, error, message, msg, err, error_msg, detail."""
+HIDDEN: Final = "***"
+
+
+def read_refusal(body: bytes, secret: str = "") -> Refusal | None:
+    """Read an error body. Looks where vendors put the text: error.message, error, message, msg, err, error_msg, detail.
+
+    Some repeat the credential that they refuse: `secret` is hidden, since the text reaches the caller.
+    """
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -49,15 +55,20 @@ def read_refusal(body: bytes) -> Refusal | None:
     where = error if isinstance(error, dict) else parsed
     for name in ("message", "msg", "err", "error_msg", "detail", "error"):
         if isinstance(where.get(name), str) and where[name]:
-            return Refusal(where[name][:LONGEST_MESSAGE], _text(where.get("type")), _text(where.get("code")), _text(where.get("param")))
+            text = _hidden(where[name], secret)[:LONGEST_MESSAGE]
+            return Refusal(text, *(_text(where.get(field), secret) for field in ("type", "code", "param")))
     return None
 
 
-def _text(value: object) -> str | None:
+def _hidden(text: str, secret: str) -> str:
+    return text.replace(secret, HIDDEN) if secret else text
+
+
+def _text(value: object, secret: str) -> str | None:
     """OpenAI's type, code and param are strings or null; vendors also send numbers."""
     if value is None or isinstance(value, (dict, list)):
         return None
-    return str(value)[:200]
+    return _hidden(str(value), secret)[:200]
 
 
 def verdict_body(refusal: Refusal) -> bytes:

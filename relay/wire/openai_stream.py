@@ -24,6 +24,8 @@ _LINE_ENDS: Final = b"\r\n"
 _USAGE: Final = b'"usage"'
 _USAGE_OBJECT = re.compile(rb'"usage"\s*:\s*\{')
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
+_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\{')
+_ERROR_LINE = re.compile(rb'(?<![^\r\n])data: ?\{\s*"error"\s*:\s*[{"]')
 _LONGEST_END: Final = 3
 _EVENT_END = re.compile(rb"\n\r?\n\Z")
 _TOKEN = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|text|arguments|name)"\s*:\s*(?:"[^"]|\[\s*\{)')
@@ -142,11 +144,21 @@ class StreamTap:
 
     @property
     def finished(self) -> bool:
-        """Whether the model said that it had finished: in its last event, or in the one with its usage or right before it.
+        """Whether the model said that it had finished: in the last event with choices, among the last ones or those around the usage.
 
         Judged at the end of a stream that had no end marker.
         """
-        return self.done or bool(_FINISHED.search(self._before + self._last) or _FINISHED.search(self._around_usage))
+        if self.done:
+            return True
+        for line in reversed((self._around_usage + self._before + self._last).splitlines()):
+            if line.startswith(_DATA) and _CHOICES.search(line):
+                return bool(_FINISHED.search(line))
+        return False
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error is among the last events. Judged at the end of a stream."""
+        return bool(_ERROR_LINE.search(self._before + self._last))
 
     @property
     def untouched(self) -> bool:

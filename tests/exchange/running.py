@@ -17,7 +17,7 @@ from relay.exchange import Limits, World, exchange, models_for
 from relay.ports import Inbound, Streamed, Whole
 from relay.providers.table import ADAPTERS
 from relay.upstream.pool import Pool
-from relay.web.boundary import guarded, parser_answer
+from relay.web.boundary import guarded, parser_answers
 from relay.web.public import PublicListener, PublicSettings
 from relay.web.stream import RelayServer
 from tests.support.builders import channel
@@ -67,14 +67,14 @@ class Running:
         self.public = PublicListener(
             walk,
             lambda secret, address: models_for(secret, address, world),
-            PublicSettings(BODY_LIMIT, body_timeout_s, 1700000000),
+            PublicSettings(BODY_LIMIT, body_timeout_s, limits.total_s, 1700000000),
             lambda: "f" * 32,
             time.monotonic,
             self.observer.refused,
         )
         self.server = RelayServer(
             guarded(self.public.handle, self.public.request_id),
-            parser_answer,
+            parser_answers(self.observer.refused),
             body_limit=BODY_LIMIT,
             keepalive_s=RELAY_KEEPALIVE_S,
             header_limit=RELAY_HEADER_LIMIT,

@@ -114,6 +114,18 @@ async def test_a_stream_that_fails_before_its_first_event_is_replaced(opening: t
         assert len(relay.observer.report.attempts) == 2
 
 
+async def test_how_a_failed_channel_framed_its_stream_is_forgotten() -> None:
+    """The second one's stream breaks between two events: that is seen, and told."""
+    async with (
+        ScriptedUpstream((say(head() + b"5\r\n"), cut)) as first,
+        ScriptedUpstream((say(head(framing="") + event("Hi")), cut)) as second,
+        running(channel_to(first, priority=1), channel_to(second, "second")) as relay,
+    ):
+        reply = await relay.ask(stream=True)
+        assert not reply.is_whole
+        assert reply.body.startswith(event("Hi") + b'data: {"error"')
+
+
 async def test_a_channel_nobody_listens_at_is_replaced(nobody: int) -> None:
     async with ScriptedUpstream((WHOLE,)) as second, running(channel_to(nobody, priority=1), channel_to(second, "second")) as relay:
         assert (await relay.ask()).status == 200

@@ -217,6 +217,17 @@ async def test_before_the_status_line_the_same_failures_keep_their_status() -> N
         assert relay.observer.report.status == 502
 
 
+@pytest.mark.parametrize("end", [chunk(DONE) + LAST, LAST])
+async def test_an_error_in_mid_stream_passes_as_it_is_and_the_stream_is_a_failure(end: bytes) -> None:
+    error = b'data: {"error": {"message": "overloaded"}}\n\n'
+    async with ScriptedUpstream((say(head(), chunk(event("Hi")), chunk(error), end),)) as upstream:
+        async with running(channel_to(upstream)) as relay:
+            reply = await relay.ask(chat(stream=True))
+        assert (reply.status, reply.is_whole, reply.body) == (200, False, event("Hi") + error)
+        assert relay.observer.report.code == "upstream_refused"
+        assert [attempt.result for attempt in relay.observer.report.attempts] == ["upstream_refused"]
+
+
 # --- never whole unless they are
 
 BEGUN = head() + chunk(event("Hi"))

@@ -138,6 +138,7 @@ class OutletFake:
         self._journal.append("write")
 
     async def flushed(self) -> None:
+        self._journal.append("flushed")
         if self.gone:
             raise self.gone
 

@@ -225,6 +225,14 @@ async def test_an_address_that_is_taken_is_a_readable_error(tmp_path: Path) -> N
                 await serve(chosen)
 
 
+async def test_an_admin_address_that_is_taken_is_as_readable(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        chosen = settings({"listen": f"unix:{tmp_path}/r.sock", "admin": f"127.0.0.1:{taken.getsockname()[1]}"})
+        with pytest.raises(OSError, match="in use"):
+            await serve(chosen)
+    assert not (tmp_path / "r.sock").exists()
+
+
 async def test_the_admin_listener_tells_of_the_public_one(tmp_path: Path) -> None:
     async with ScriptedUpstream((say(stream(*story("Hi"))),)) as upstream:
         chosen = settings_for(upstream, tmp_path)

@@ -55,7 +55,7 @@ async def test_a_stream_is_written_as_it_comes_and_its_end_once_it_is_settled() 
     events = story("Hel", "lo")[:-1]
     walk = Walk(streamed(*events, first_token_at=1000.5))
     assert await walk.run(stream=True) == Streamed(keep_alive=True)
-    assert walk.journal == ["began", "reserve", "take socket", "outlet 7", "open", *["write"] * 4, "settle", "write", "ended"]
+    assert walk.journal == ["began", "reserve", "take socket", "outlet 7", "open", *["write"] * 4, "settle", "write", "flushed", "ended"]
     assert walk.outlet.written == [HEAD + chunk(events[0]), *map(chunk, events[1:]), chunk(DONE) + LAST_CHUNK]
     assert not walk.outlet.is_open
     assert walk.settled() == Usage(3, 2)

@@ -40,6 +40,7 @@ async def test_nothing_is_said_inside_an_event() -> None:
     walk = Walk(streamed(event("Hi")[:-1], fault=UpstreamClosed("x")))
     assert await walk.run(stream=True) == Streamed(keep_alive=False)
     assert walk.outlet.text == HEAD + chunk(event("Hi")[:-1])
+    assert walk.journal[-4:] == ["write", "flushed", "settle", "ended"]
 
 
 async def test_the_usage_of_a_stream_that_breaks_is_settled() -> None:

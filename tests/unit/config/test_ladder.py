@@ -14,13 +14,18 @@ from tests.support.settings import settings
 BROKEN = [
     ("edge.read_timeout", "the edge cuts", {"server": {"idle_timeout": "10m"}, "edge": {"read_timeout": "10m"}}),
     ("edge.read_timeout", "the edge cuts", {"channels": ({}, {"name": "slow", "idle_timeout": "15m"})}),
-    ("edge.read_timeout", "one late ping", {"server": {"ping_interval": "50s", "commit_after": "1s"}, "edge": {"read_timeout": "149s"}}),
+    (
+        "edge.read_timeout",
+        "one late ping",
+        {"server": {"ping_interval": "50s", "commit_after": "1s", "tries": 1}, "edge": {"read_timeout": "149s"}},
+    ),
     (
         "edge.read_timeout",
         "before its first ping",
-        {"server": {"ping_interval": "20s", "commit_after": "2m"}, "edge": {"read_timeout": "140s"}},
+        {"server": {"ping_interval": "20s", "commit_after": "2m", "tries": 1}, "edge": {"read_timeout": "140s"}},
     ),
-    ("edge.read_timeout", "the edge's 504", {"server": {"connect_timeout": "5s"}, "edge": {"read_timeout": "125s"}}),
+    ("edge.read_timeout", "the edge's 504", {"server": {"connect_timeout": "5s", "tries": 1}, "edge": {"read_timeout": "125s"}}),
+    ("edge.read_timeout", "the edge's 504", {"server": {"tries": 10}}),
     ("edge.read_timeout", "the edge's 504", {"channels": ({"first_byte_timeout": "10m"},)}),
     ("server.total_timeout", "never comes to pass", {"server": {"total_timeout": "2m"}}),
     ("server.ping_interval", "no ping", {"server": {"ping_interval": "15s", "idle_timeout": "15s"}}),
@@ -47,7 +52,7 @@ def test_every_rung_is_broken_by_one_of_these() -> None:
     ],
 )
 def test_a_hair_is_enough(server: dict[str, object], edge: dict[str, object]) -> None:
-    server = {"connect_timeout": "500ms", **server}
+    server = {"connect_timeout": "500ms", "tries": 1, **server}
     assert list(broken_rungs(settings(server, edge))) == []
 
 

@@ -41,6 +41,7 @@ UpstreamVerdict          502 invalid_request_error request_refused_by_upstream  
 ServiceError             503 server_error          -                            -
 NoChannel                503 server_error          no_channel_available         -
 Draining                 503 server_error          shutting_down                -
+Overloaded               503 server_error          overloaded                   -
 Internal                 500 server_error          internal_error               -
 """
 """Class, status, type, code, X-Should-Retry."""

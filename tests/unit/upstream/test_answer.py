@@ -60,6 +60,18 @@ async def test_an_abandoned_answer_closes_its_connection_and_may_be_abandoned_ag
         await eventually(lambda: upstream.left)
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_an_answer_whose_reader_is_cancelled_closes_its_connection(rig: Rig, is_stream: bool) -> None:  # noqa: FBT001
+    async with ScriptedUpstream((say(head() + chunk(event("Hi"))), silence)) as upstream:
+        answer = await rig.open(rig.call(upstream))
+        _, outlet = rig.caller()
+        task: asyncio.Task[object] = asyncio.create_task(answer.splice(outlet, StreamTap()) if is_stream else answer.whole(1000))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await eventually(lambda: upstream.left)
+
+
 @pytest.mark.parametrize("answer", [head(204, framing=""), head(framing="Content-Length: 0")])
 async def test_a_stream_without_a_body_is_a_fault(rig: Rig, answer: bytes) -> None:
     async with ScriptedUpstream((say(answer),)) as upstream:

@@ -8,11 +8,17 @@ import pytest
 
 from relay.ports import ClientGone
 from relay.upstream import outlet as outlet_module
+from relay.upstream.outlet import SocketOutlet
 from tests.support.loops import both_loops
 from tests.support.waiting import eventually
 from tests.unit.upstream.rig import Rig
 
 BIG = os.urandom(1 << 20)
+
+
+def is_clear(outlet: SocketOutlet) -> bool:
+    """Asked anew each time, whatever a type checker has concluded."""
+    return outlet.is_clear
 
 
 async def test_the_head_leaves_with_the_first_bytes_and_not_before(rig: Rig) -> None:
@@ -28,15 +34,18 @@ async def test_the_head_leaves_with_the_first_bytes_and_not_before(rig: Rig) -> 
 @both_loops
 async def test_what_the_socket_does_not_take_waits_and_leaves_in_order(rig: Rig) -> None:
     caller, outlet = rig.caller()
+    outlet.write(b"before")
+    assert is_clear(outlet)
     outlet.write(BIG)
     outlet.write(b"behind")
     assert outlet.waiting
     assert outlet.stuck_since is not None
-    assert not outlet.is_clear
+    assert not is_clear(outlet)
     flushed = asyncio.create_task(outlet.flushed())
-    assert await caller.until(b"behind") == b"HEAD|" + BIG + b"behind"
+    assert await caller.until(b"behind") == b"HEAD|before" + BIG + b"behind"
     await flushed
     assert outlet.waiting == 0
+    assert is_clear(outlet)
     outlet.write(b"again")
     assert await caller.until(b"again") == b"again"
 
@@ -99,6 +108,21 @@ async def test_flushing_is_given_up_in_time(rig: Rig, monkeypatch: pytest.Monkey
     with pytest.raises(ClientGone) as gone:
         await outlet.flushed()
     assert gone.value.reason == "send_timeout"
+
+
+async def test_a_caller_who_takes_a_little_at_a_time_is_waited_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlet_module, "SEND_TIMEOUT_S", 0.1)
+    caller, outlet = rig.caller(send_buffer=4096)
+    outlet.write(b"x" * 200_000)
+    flushed = asyncio.create_task(outlet.flushed())
+    for _ in range(8):
+        await asyncio.sleep(0.03)
+        waiting = outlet.waiting
+        await caller.more()
+        await eventually(lambda waiting=waiting: outlet.waiting < waiting)  # type: ignore[misc]
+    assert not flushed.done()
+    with pytest.raises(ClientGone):
+        await flushed
 
 
 async def test_closing_lets_go_of_what_waits_and_may_be_done_twice(rig: Rig) -> None:

@@ -133,6 +133,30 @@ async def test_many_ready_descriptors_leave_the_loop_its_turn(poller: Poller) ->
         os.close(writing)
 
 
+async def test_a_callback_that_raises_is_forgotten_and_stalls_nobody(poller: Poller) -> None:
+    loop = asyncio.get_running_loop()
+    told: list[object] = []
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    pairs = [socket.socketpair() for _ in range(3)]
+    served: set[int] = set()
+
+    def serve(number: int) -> None:
+        if not number:
+            raise ZeroDivisionError
+        served.add(number)
+
+    for number, (ours, his) in enumerate(pairs):
+        poller.watch(ours.fileno(), READ, lambda number=number: serve(number))  # type: ignore[misc]
+        his.send(b"x")
+    await eventually(lambda: served == {1, 2})
+    assert len(told) == 1
+    loop.set_exception_handler(None)
+    for ours, his in pairs:
+        poller.forget(ours.fileno())
+        ours.close()
+        his.close()
+
+
 async def test_closing_lets_go_of_all_and_may_be_done_twice(poller: Poller, pair: Pair) -> None:
     ours, his = pair
     poller.watch(ours.fileno(), READ, lambda: pytest.fail("called"))

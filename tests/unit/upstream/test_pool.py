@@ -8,6 +8,7 @@ import pytest
 from relay.config.ladder import UPSTREAM_IDLE_S
 from relay.domain.errors import UpstreamClosed
 from relay.upstream import pool as pool_module
+from relay.upstream.connection import Connection
 from relay.wire.openai_stream import StreamTap
 from tests.support.loops import both_loops
 from tests.support.upstream import (
@@ -18,9 +19,11 @@ from tests.support.upstream import (
     Step,
     chunk,
     cut,
+    forever,
     head,
     hear,
     json_answer,
+    pause,
     reset,
     say,
     silence,
@@ -98,6 +101,31 @@ async def test_no_more_than_so_many_connections_rest(rig: Rig, monkeypatch: pyte
         await asyncio.gather(*(rig.whole(rig.call(upstream)) for _ in range(5)))
         assert upstream.connections == 5
         await eventually(lambda: upstream.open == 2)
+
+
+@pytest.mark.parametrize("behind", [chunk(b": ping\n\n"), b"1;"])
+async def test_an_upstream_that_talks_on_behind_its_end_is_left(rig: Rig, behind: bytes) -> None:
+    """With further chunks, or with a framing that never ends."""
+    async with ScriptedUpstream((say(head(), chunk(b"".join(story("Hi")))), pause(0.01), forever(behind, 0.002))) as upstream:
+        await rig.stream(rig.call(upstream))
+        await eventually(lambda: upstream.open == 0, 0.3)
+
+
+async def test_a_defect_in_one_sweep_costs_neither_the_timer_nor_the_others(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken: list[Connection] = []
+    sweep = Connection.sweep
+
+    def sweep_or_break(connection: Connection, now: float) -> None:
+        broken.append(connection)
+        if connection is broken[0]:
+            raise ZeroDivisionError
+        sweep(connection, now)
+
+    monkeypatch.setattr(Connection, "sweep", sweep_or_break)
+    async with ScriptedUpstream((silence,)) as upstream:
+        call = rig.call(upstream, first_byte_s=0.05)
+        ends = await asyncio.gather(*(rig.open(call) for _ in range(2)), return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["UpstreamClosed", "UpstreamFirstByteTimeout"]
 
 
 # --- upstreams that promise keep-alive and close

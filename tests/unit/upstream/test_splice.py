@@ -30,7 +30,7 @@ from tests.support.upstream import (
     usage,
 )
 from tests.support.waiting import eventually
-from tests.unit.upstream.rig import Rig, payload_of, written
+from tests.unit.upstream.rig import Recorder, Rig, payload_of, written
 
 CLOSE = head(framing="")
 
@@ -119,7 +119,6 @@ async def test_bytes_leave_as_they_come(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("before", "marker"),
     [
-        ([], [chunk(DONE)]),
         ([chunk(event("Hi"))], [chunk(DONE)]),
         ([], [chunk(event("Hi") + DONE)]),
         ([chunk(event("Hi"))], [chunk(b"data: [DONE]"), chunk(b"\n\n")]),
@@ -163,7 +162,7 @@ async def test_a_stream_without_an_end_marker_is_whole_if_the_model_had_finished
 
 
 async def test_what_never_ends_behind_an_end_marker_is_bounded(rig: Rig) -> None:
-    async with ScriptedUpstream((say(head() + chunk(b"data: [DONE]")), forever(chunk(b"x" * 9000)))) as upstream:
+    async with ScriptedUpstream((say(head() + chunk(event("Hi") + b"data: [DONE]")), forever(chunk(b"x" * 9000)))) as upstream:
         _, outlet = rig.caller()
         assert isinstance(await rig.splice(upstream, StreamTap(), outlet), UpstreamProtocol)
         assert upstream.lines[0].sent < 16 << 20
@@ -271,6 +270,72 @@ async def test_a_first_size_line_that_comes_alone_leaves_with_its_payload(rig: R
     async with ScriptedUpstream((say(head()), say(line[:1], line[1:], payload[:9], payload[9:], chunk(DONE) + LAST))) as upstream:
         ending, before = await rig.stream(rig.call(upstream))
     assert before + ending.held == b"HEAD|" + whole + chunk(DONE)
+
+
+REFUSAL = b'data: {"error": {"message": "overloaded"}}\n\n'
+
+
+@pytest.mark.parametrize(
+    "parts", [[b": ping\n\n", REFUSAL], [REFUSAL[:11], REFUSAL[11:]], [b": ping\n", b"event: error\n", *(b"%c" % byte for byte in REFUSAL)]]
+)
+@pytest.mark.parametrize("framed", [True, False])
+async def test_a_refusal_behind_comments_or_in_pieces_writes_nothing(rig: Rig, parts: list[bytes], framed: bool) -> None:  # noqa: FBT001
+    said = [head(), *map(chunk, parts)] if framed else [CLOSE, *parts]
+    async with ScriptedUpstream((say(*said), cut)) as upstream:
+        caller, outlet = rig.caller()
+        tap = StreamTap()
+        assert isinstance(await rig.splice(upstream, tap, outlet), UpstreamRefused)
+        assert tap.untouched
+        assert await written(caller, outlet) == b""
+
+
+@pytest.mark.parametrize("marker", [DONE, b": ping\n\n" + DONE, b"data: [DONE]"])
+@pytest.mark.parametrize("framed", [True, False])
+async def test_an_end_without_any_event_is_a_refusal(rig: Rig, marker: bytes, framed: bool) -> None:  # noqa: FBT001
+    async with ScriptedUpstream((say(head() + chunk(marker) + LAST if framed else CLOSE + marker), cut)) as upstream:
+        caller, outlet = rig.caller()
+        tap = StreamTap()
+        assert isinstance(await rig.splice(upstream, tap, outlet), UpstreamRefused)
+        assert tap.untouched
+        assert await written(caller, outlet) == b""
+
+
+async def test_comments_alone_are_held_back_while_the_caller_is_told_of_a_growing_silence(rig: Rig) -> None:
+    recorder = Recorder()
+    async with ScriptedUpstream((say(head()), forever(chunk(b": ping\n\n"), 0.002))) as upstream:
+        caller, outlet = rig.caller()
+        answer = await rig.open(rig.call(upstream), recorder, total_s=0.1)
+        with pytest.raises(TotalTimeout):
+            await answer.splice(outlet, StreamTap())
+        assert await written(caller, outlet) == b""
+    assert recorder.told[-1][0] > 0.05
+    assert all(between for _, between in recorder.told)
+
+
+@pytest.mark.parametrize("framed", [True, False])
+async def test_what_is_held_before_the_first_event_is_bounded(rig: Rig, framed: bool) -> None:  # noqa: FBT001
+    comments = b": " + b"x" * 1000 + b"\n\n"
+    said = [head(), *[chunk(comments)] * 80] if framed else [CLOSE, comments * 80]
+    async with ScriptedUpstream((say(*said), silence)) as upstream:
+        caller, outlet = rig.caller()
+        task = asyncio.create_task(rig.splice(upstream, StreamTap(), outlet))
+        await caller.until(comments)
+        task.cancel()
+
+
+@pytest.mark.parametrize("end", [DONE, b""])
+@pytest.mark.parametrize("framed", [True, False])
+async def test_an_error_in_mid_stream_passes_and_is_a_failure_at_the_end(rig: Rig, end: bytes, framed: bool) -> None:  # noqa: FBT001
+    parts = [event("Hi"), REFUSAL, *([end] if end else [])]
+    said = [head(), *map(chunk, parts), LAST] if framed else [CLOSE, *parts]
+    async with ScriptedUpstream((say(*said), cut)) as upstream:
+        caller, outlet = rig.caller()
+        tap = StreamTap()
+        assert isinstance(await rig.splice(upstream, tap, outlet), UpstreamRefused)
+        assert tap.failed
+        passed = await written(caller, outlet)
+    assert passed.startswith(b"HEAD|" + chunk(event("Hi"), REFUSAL))
+    assert b"[DONE]" not in passed
 
 
 @pytest.mark.parametrize("said", [(say(head() + LAST),), (say(head() + b"5\r\n"), cut), (say(CLOSE), cut), (say(head()), reset)])

@@ -168,6 +168,20 @@ async def test_an_early_end_is_never_taken_for_a_whole_answer(rig: Rig, authorit
             await rig.stream(rig.call(upstream, ca_file=authority.ca_file))
 
 
+@pytest.mark.parametrize(("end", "is_whole"), [(cut, True), (drop, False)])
+async def test_a_body_that_ends_with_the_connection_must_end_with_a_word_of_tls(
+    rig: Rig, authority: Authority, end: Step, *, is_whole: bool
+) -> None:
+    """Anybody on the way can cut a connection."""
+    async with ScriptedUpstream((say(head(kind="application/json", framing="") + b"{}"), end), tls=authority.server) as upstream:
+        call = rig.call(upstream, ca_file=authority.ca_file)
+        if is_whole:
+            assert (await rig.whole(call))[1] == b"{}"
+        else:
+            with pytest.raises(UpstreamClosed):
+                await rig.whole(call)
+
+
 @both_loops
 async def test_a_stale_connection_is_replaced(rig: Rig, authority: Authority) -> None:
     async with ScriptedUpstream((WHOLE,), (drop,), (WHOLE,), tls=authority.server) as upstream:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from relay.web.boundary import guarded, parser_answer
+from relay.web.boundary import guarded, parser_answers
 from relay.web.stream import Handler, RelayServer
 from tests.support.caller import Caller
 
@@ -37,7 +37,7 @@ async def serving(handler: Handler, *, is_guarded: bool = True, send_buffer: int
     """Serve at a free port, with the boundary or without it."""
     server = RelayServer(
         guarded(handler, lambda _: "id-1") if is_guarded else handler,
-        parser_answer,
+        parser_answers(lambda *_: None),
         body_limit=BODY_LIMIT,
         keepalive_s=keepalive_s,
         header_limit=2000,

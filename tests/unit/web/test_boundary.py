@@ -18,7 +18,7 @@ from relay.domain.errors import (
     UpstreamVerdict,
 )
 from relay.ports import ClientGone
-from relay.web.boundary import REQUEST_ID, fault_response, parser_answer, respond
+from relay.web.boundary import REQUEST_ID, fault_response, parser_answers, respond
 from relay.web.stream import TAKEN
 from tests.support.caller import NOTHING, request
 from tests.unit.web.serving import serving
@@ -71,8 +71,10 @@ def test_an_upstreams_verdict_passes_with_its_status_and_body() -> None:
     ("status", "answered", "code"), [(400, 400, "malformed_http"), (413, 413, "request_too_large"), (500, 500, "internal_error")]
 )
 def test_what_the_server_refuses_has_one_of_three_answers(status: int, answered: int, code: str) -> None:
-    response = parser_answer(None, status)  # type: ignore[arg-type]
+    told: list[tuple[object, ...]] = []
+    response = parser_answers(lambda *refusal: told.append(refusal))(None, status)  # type: ignore[arg-type]
     assert (response.status, body_of(response)["code"]) == (answered, code)
+    assert told == [(None, answered, code)]
 
 
 async def test_the_request_id_is_there_for_the_handler_and_the_answer() -> None:

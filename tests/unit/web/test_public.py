@@ -13,12 +13,13 @@ from multidict import CIMultiDict
 from relay.domain.endpoints import ENDPOINTS, Endpoint
 from relay.domain.errors import InvalidKey, NoChannel
 from relay.ports import Inbound, Streamed, Whole
-from relay.web.boundary import guarded, parser_answer
+from relay.web.boundary import guarded, parser_answers
 from relay.web.public import PublicListener, PublicSettings, address_of, is_edge
 from relay.web.stream import RelayServer
 from tests.support.builders import KEY
 from tests.support.caller import Caller, chat, request
 from tests.support.loops import both_loops
+from tests.support.waiting import eventually
 
 NEW_ID = "n" * 32
 TOLD_ID = "0123456789abcdef0123456789abcdef"
@@ -28,14 +29,14 @@ WHOLE = Whole(200, "application/json", b'{"whole": 1}')
 class Listening:
     """A listener whose walk is the test's own."""
 
-    def __init__(self, walk: Callable[[Inbound], object] = lambda _: WHOLE) -> None:
+    def __init__(self, walk: Callable[[Inbound], object] = lambda _: WHOLE, *, total_s: float = 60) -> None:
         self.inbounds: list[Inbound] = []
         self.refusals: list[tuple[Endpoint | None, int, str]] = []
         self._walk = walk
         self.public = PublicListener(
             self.walk,
             self.models,
-            PublicSettings(1000, 5.0, 7),
+            PublicSettings(1000, 5.0, total_s, 7),
             lambda: NEW_ID,
             lambda: 1234.5,
             lambda *told: self.refusals.append(told),
@@ -62,7 +63,7 @@ class Listening:
     async def __aenter__(self) -> Self:
         self._server = RelayServer(
             guarded(self.public.handle, self.public.request_id),
-            parser_answer,
+            parser_answers(lambda *told: self.refusals.append(told)),
             body_limit=1000,
             keepalive_s=5,
             header_limit=8000,
@@ -128,6 +129,23 @@ async def test_an_exchange_is_open_while_it_is_walked_and_no_longer() -> None:
         assert listening.public.open == 0
 
 
+async def test_a_slow_caller_is_given_no_longer_for_a_whole_answer_than_an_exchange_may_take() -> None:
+    async with Listening(lambda _: Whole(200, "application/json", bytes(32 << 20)), total_s=0.1) as listening:
+        caller = await listening.caller()
+        await caller.send(request(chat()))
+        await eventually(lambda: listening.public.open == 1)
+        await eventually(lambda: listening.public.open == 0)
+
+
+@both_loops
+async def test_what_the_parser_refuses_is_counted_and_has_an_id_of_its_own() -> None:
+    async with Listening() as listening:
+        ids = [(await (await listening.caller()).ask(b"BROKEN\r\n\r\n")).header("X-Request-Id") or "" for _ in range(2)]
+        assert listening.refusals == [(None, 400, "malformed_http")] * 2
+    assert [len(bytes.fromhex(each)) for each in ids] == [16, 16]
+    assert ids[0] != ids[1]
+
+
 # --- whom it believes
 
 
@@ -152,7 +170,9 @@ class Peer:
         return cast("web.BaseRequest", self)
 
 
-@pytest.mark.parametrize("peer", ["", None, "@abstract", ("127.0.0.1", 5000), ("127.9.9.9", 5000), ("::1", 5000, 0, 0)])
+@pytest.mark.parametrize(
+    "peer", ["", None, "@abstract", ("127.0.0.1", 5000), ("127.9.9.9", 5000), ("::ffff:127.0.0.1", 5000, 0, 0), ("::1", 5000, 0, 0)]
+)
 def test_the_edge_is_whoever_comes_over_a_unix_socket_or_loopback(peer: object) -> None:
     told = CIMultiDict({"X-Real-IP": "192.0.2.7", "X-Request-Id": TOLD_ID})
     assert is_edge(Peer(peer).request)

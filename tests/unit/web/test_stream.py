@@ -1,6 +1,7 @@
 """The seam: what relay/web/stream.py relies on in aiohttp's server, held to the minor version that it was written against."""
 
 import asyncio
+import errno
 import gzip
 import os
 import socket
@@ -14,7 +15,7 @@ from relay.domain.errors import HttpVersion
 from relay.ports import ClientGone
 from relay.web import stream
 from relay.web.stream import TAKEN, Spliced, take_socket, write_whole
-from tests.support.caller import Reply, request
+from tests.support.caller import request
 from tests.support.loops import both_loops
 from tests.support.waiting import eventually, open_descriptors
 from tests.unit.web.serving import BODY_LIMIT, answered, serving
@@ -35,6 +36,7 @@ def test_what_is_overridden_is_still_there() -> None:
     assert callable(web.StreamResponse.prepare)
     assert callable(web.StreamResponse.write_eof)
     assert isinstance(web.StreamResponse.keep_alive, property)
+    assert asyncio.iscoroutinefunction(RequestHandler._drain_helper)  # noqa: SLF001 - part of the seam
 
 
 # --- answers that were written past the server
@@ -188,88 +190,35 @@ async def test_the_socket_of_a_caller_who_has_left_is_not_taken() -> None:
         assert await fate == "closed"
 
 
-# --- answers in one piece
-
-
 @both_loops
-@pytest.mark.parametrize(
-    ("version", "field", "keep_alive", "told"),
-    [
-        ("1.1", "X: y", True, None),
-        ("1.1", "Connection: close", True, "close"),
-        ("1.1", "X: y", False, "close"),
-        ("1.0", "X: y", True, "close"),
-        ("1.0", "Connection: keep-alive", True, "keep-alive"),
-        ("1.0", "Connection: keep-alive", False, "close"),
-    ],
-)
-async def test_an_answer_in_one_piece_says_what_becomes_of_the_connection(
-    version: str,
-    field: str,
-    keep_alive: bool,  # noqa: FBT001
-    told: str | None,
-) -> None:
+async def test_a_stream_without_a_descriptor_left_is_an_ordinary_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(fd: int) -> int:
+        raise OSError(errno.EMFILE, str(fd))
+
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        return await write_whole(request, 201, [("X-Which", "whole")], b"body", keep_alive=keep_alive)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "dup", none_left)
+            await take_socket(request)
+        return web.Response()
 
     async with serving(handler) as server:
         caller = await server.caller()
-        reply = await caller.ask(request(b"{}", field).replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
-        connection = (("Connection", told),) if told else ()
-        assert reply == Reply(201, (("X-Which", "whole"), ("Content-Length", "4"), *connection), b"body", is_whole=True)
-        if told == "close":
-            assert await caller.is_closed()
-        else:
-            assert (await caller.ask(request(b"{}"))).status == 201
+        for _ in range(2):
+            reply = await caller.ask(ASK)
+            assert (reply.status, reply.code, reply.header("Retry-After")) == (503, "overloaded", "1")
 
 
-@both_loops
-async def test_a_caller_who_sends_ahead_and_reads_nothing_piles_up_one_answer() -> None:
-    """Each further request waits until the answer before it has all but left."""
-    answers = 0
-
+async def test_a_connection_without_a_socket_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        nonlocal answers
-        answers += 1
-        return await write_whole(request, 200, [], BIG, keep_alive=True)
+        transport = request.transport
+        assert transport is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(transport, "get_extra_info", lambda _: None)
+            await take_socket(request)
+        return web.Response()
 
-    async with serving(handler, send_buffer=4096) as server:
-        caller = await server.caller(receive_buffer=4096)
-        await caller.send(ASK * 20)
-        await asyncio.sleep(0.1)
-        assert answers <= 2
-        for _ in range(20):
-            assert (await caller.reply()).body == BIG
-        assert answers == 20
-
-
-async def test_a_caller_who_takes_nothing_of_an_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SEND_TIMEOUT_S", 0.05)
-
-    async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        return await write_whole(request, 200, [], BIG * 8, keep_alive=True)
-
-    async with serving(handler, send_buffer=4096) as server:
-        before = open_descriptors()
-        caller = await server.caller(receive_buffer=4096)
-        await caller.send(ASK)
-        await eventually(lambda: open_descriptors() > before + 1)
-        await eventually(lambda: open_descriptors() == before + 1)  # the caller's own
-
-
-async def test_a_slow_caller_who_takes_a_little_now_and_then_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SEND_TIMEOUT_S", 0.1)
-
-    async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        return await write_whole(request, 200, [], BIG, keep_alive=True)
-
-    async with serving(handler, send_buffer=4096) as server:
-        caller = await server.caller(receive_buffer=4096)
-        await caller.send(ASK)
-        for _ in range(8):
-            await asyncio.sleep(0.04)
-            await caller.more()
-        assert (await caller.reply()).body == BIG
+    async with serving(handler) as server:
+        assert (await (await server.caller()).ask(ASK)).code == "overloaded"
 
 
 # --- the server's own words

@@ -128,3 +128,12 @@ def test_any_refusal_becomes_an_object_with_a_message(body: bytes) -> None:
         assert sorted(error) == ["code", "message", "param", "type"]
         assert error["message"]
         assert all(value is None or isinstance(value, str) for value in error.values())
+
+
+@pytest.mark.parametrize("text", ["Incorrect key: sk-ab/cd+ef.", r"sk-ab\/cd+ef", "sk-ab/cd+ef" * 300])
+def test_a_refusal_that_repeats_the_credential_loses_it_however_it_was_escaped(text: str) -> None:
+    body = b'{"error":{"message":"' + text.encode() + b'","code":"sk-ab/cd+ef"}}'
+    refusal = read_refusal(body, "sk-ab/cd+ef")
+    assert refusal is not None
+    assert "sk-ab/cd+ef" not in refusal.message
+    assert refusal.code == "***"

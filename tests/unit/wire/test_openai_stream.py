@@ -141,6 +141,8 @@ def test_a_marker_right_at_the_beginning_is_the_end() -> None:
         ((ROLE, delta('"content":"Hi"', rest=f",{USAGE}")), False),
         ((ROLE, delta('"content":"Hi"', '""')), False),
         ((ROLE, HI, 'data: {"choices":[{"finish_reason": "length"}]}'), True),
+        ((ROLE, STOP, HI), False),  # of several choices one had finished
+        ((ROLE, STOP, HI, chunk("", f",{USAGE}")), False),
         ((), False),
         ((": keep-alive",), False),
     ],
