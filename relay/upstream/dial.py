@@ -99,6 +99,7 @@ class Dialer:
         context = self._contexts.get(ca_file)
         if context is None:
             context = self._contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
+            context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # with OpenSSL 3: a cut must not look like an end
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(["http/1.1"])
         return context

@@ -3,9 +3,10 @@
 import re
 from enum import Enum
 
-_NO_EVENTS = re.compile(rb"\s*+[{<\[]")
-_FIRST_DATA = re.compile(rb"(?:(?!data:)[^\r\n]*+(?:\r?\n|\r))*+data:([^\r\n]*+)[\r\n]")
-_REFUSAL = re.compile(rb"""\s*+(?:\{\s*+"error"\s*+:\s*+[{"]|\[DONE\])""")
+# Each line can be read in one way only, so that a hostile stream costs no more than its length.
+_NO_EVENTS = re.compile(rb"\s*[{<\[]")
+_FIRST_DATA = re.compile(rb"(?:(?!data:)[^\r\n]*(?:\r\n|\n|\r(?!\n)))*data:([^\r\n]*)[\r\n]")
+_REFUSAL = re.compile(rb"""\s*(?:\{\s*"error"\s*:\s*[{"]|\[DONE\])""")
 
 
 class Opening(Enum):
