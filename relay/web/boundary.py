@@ -1,4 +1,4 @@
-"""Where faults become HTTP, and the only place that catches everything."""
+"""Where faults become HTTP, and the only place that catches everything on behalf of a caller."""
 
 import logging
 import math
